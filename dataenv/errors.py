@@ -1,0 +1,43 @@
+"""Every error that dataenv raises on purpose. Messages name the value and the way out."""
+
+
+class DataEnvError(Exception):
+    """Base of all errors below."""
+
+
+class ConfigError(DataEnvError, ValueError):
+    """A configuration or an argument on our side of the fence is wrong."""
+
+
+class UnknownNameError(ConfigError):
+    """A name is in none of the tables; the message suggests the nearest."""
+
+
+class InvalidAction(DataEnvError):
+    """An action cannot be carried out. Caught by the environment, which reports and charges it.
+
+    Args:
+        message: What was wrong, with the value.
+        hint: How to mend it.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(f"{message} {hint}".strip())
+        self.message = message
+        self.hint = hint
+
+
+class BudgetExhausted(InvalidAction):
+    """The operation needs more of a budget than is left."""
+
+
+class EnvironmentFault(DataEnvError, RuntimeError):
+    """The environment itself failed (teacher down, training crashed). Never a reward."""
+
+
+class TeacherUnavailable(EnvironmentFault):
+    """The teacher did not answer, after all retries."""
+
+
+class TrainingFault(EnvironmentFault):
+    """Training crashed for a reason that is not in the data."""

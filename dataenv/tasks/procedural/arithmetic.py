@@ -1,0 +1,151 @@
+"""Exact arithmetic in visible steps: the part of a worked solution that any domain shares.
+
+An expression is a string in Python syntax over symbols, e.g. ``"m*v*v/2"``. `steps` reduces it one
+operation at a time, as a pupil writes it: ``4 * 6 * 6 / 2``, ``24 * 6 / 2``, ``144 / 2``, ``72``.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from fractions import Fraction
+from functools import lru_cache
+
+OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
+PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2}
+
+# An expression tree: a number, a symbol, or (operator, left, right).
+Tree = Fraction | str | tuple
+
+
+class NotNice(ValueError):
+    """A step leaves the arithmetic that a small student is expected to do."""
+
+
+@lru_cache(maxsize=4096)
+def parse(expression: str) -> Tree:
+    """Parses an expression of numbers, symbols, ``+ - * /`` and brackets.
+
+    Raises:
+        ValueError: The expression contains anything else.
+    """
+
+    def convert(node: ast.AST) -> Tree:
+        if isinstance(node, ast.BinOp) and type(node.op) in OPERATORS:
+            return OPERATORS[type(node.op)], convert(node.left), convert(node.right)
+        if isinstance(node, ast.Name):
+            return node.id
+        if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+            return Fraction(str(node.value))
+        raise ValueError(f"unsupported syntax in expression {expression!r}")
+
+    return convert(ast.parse(expression, mode="eval").body)
+
+
+def render_number(value: Fraction | int) -> str:
+    """Writes a number with at most two decimals, without trailing zeros.
+
+    Raises:
+        NotNice: The number needs more decimals.
+    """
+    value = Fraction(value)
+    if value.denominator == 1:
+        return str(value.numerator)
+    if (value * 100).denominator != 1:
+        raise NotNice(f"{value} has more than two decimals")
+    return f"{float(value):.2f}".rstrip("0")
+
+
+def render(tree: Tree, names: Mapping[str, str] | None = None) -> str:
+    """Writes a tree as text, with `names` for its symbols and no needless bracket."""
+    if isinstance(tree, str):
+        return (names or {}).get(tree, tree)
+    if isinstance(tree, Fraction):
+        return render_number(tree)
+    operator, left, right = tree
+    left_text, right_text = render(left, names), render(right, names)
+    if isinstance(left, tuple) and PRECEDENCE[left[0]] < PRECEDENCE[operator]:
+        left_text = f"({left_text})"
+    if isinstance(right, tuple) and PRECEDENCE[right[0]] <= PRECEDENCE[operator]:
+        right_text = f"({right_text})"
+    return f"{left_text} {operator} {right_text}"
+
+
+def substitute(tree: Tree, values: Mapping[str, Fraction]) -> Tree:
+    """Puts numbers in the place of symbols."""
+    if isinstance(tree, str):
+        return values[tree]
+    if isinstance(tree, Fraction):
+        return tree
+    operator, left, right = tree
+    return operator, substitute(left, values), substitute(right, values)
+
+
+def apply(operator: str, left: Fraction, right: Fraction) -> Fraction:
+    """One operation. Division by zero is `NotNice`."""
+    if operator == "+":
+        return left + right
+    if operator == "-":
+        return left - right
+    if operator == "*":
+        return left * right
+    if right == 0:
+        raise NotNice("division by zero")
+    return left / right
+
+
+def is_nice(operator: str, left: Fraction, right: Fraction) -> bool:
+    """Whether one operation is in the range of arithmetic that the nano students were taught.
+
+    Sums and differences stay within 0..999; one factor is at most 12 and the other below 100, or
+    one is 10 or 100; quotients are whole numbers below 100, or a division by 100.
+    """
+    try:
+        result = apply(operator, left, right)
+    except NotNice:
+        return False
+    if not 0 <= result <= 9999 or (result * 100).denominator != 1:
+        return False
+    if operator in "+-":
+        return max(left, right, result) <= 999
+    if right == 100 or (operator == "*" and {left, right} & {Fraction(10), Fraction(100)}):
+        return True
+    if operator == "*":
+        return min(left, right) <= 12 and max(left, right) <= 99 and result <= 999
+    return 0 < right <= 12 and result <= 99 and result.denominator == 1
+
+
+def steps(tree: Tree, *, check: bool = True) -> list[str]:
+    """The texts of a numeric tree as it is reduced, leftmost innermost operation first.
+
+    Args:
+        tree: A tree without symbols.
+        check: Whether every operation must be `is_nice`.
+
+    Raises:
+        NotNice: A step is not nice (when `check`) or cannot be written with two decimals.
+    """
+    texts = [render(tree)]
+    while isinstance(tree, tuple):
+        tree = _reduce_once(tree, check)
+        texts.append(render(tree))
+    return texts
+
+
+def evaluate(tree: Tree) -> Fraction:
+    """The value of a numeric tree."""
+    if isinstance(tree, tuple):
+        return apply(tree[0], evaluate(tree[1]), evaluate(tree[2]))
+    assert isinstance(tree, Fraction)
+    return tree
+
+
+def _reduce_once(tree: Tree, check: bool) -> Tree:
+    operator, left, right = tree  # type: ignore[misc]
+    if isinstance(left, tuple):
+        return operator, _reduce_once(left, check), right
+    if isinstance(right, tuple):
+        return operator, left, _reduce_once(right, check)
+    if check and not is_nice(operator, left, right):
+        raise NotNice(f"{left} {operator} {right}")
+    return apply(operator, left, right)
