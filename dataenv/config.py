@@ -1,0 +1,157 @@
+"""Configuration: frozen dataclasses whose field names are the keys of the YAML files.
+
+An unknown key is an error. ``--set key=value`` overrides one field, with a dot for nested ones:
+``--set training.epochs=2``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from dataenv.errors import ConfigError, UnknownNameError
+
+T = TypeVar("T")
+
+
+def require(condition: bool, name: str, value: Any, wanted: str) -> None:
+    """Raises `ConfigError` naming field, value and what would be right."""
+    if not condition:
+        raise ConfigError(f"{name} must be {wanted}, got {value!r}")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How the student is fine-tuned."""
+
+    backend: str = "lean"
+    """``lean`` (the in-process loop) or ``trl`` (SFTTrainer with PEFT)."""
+    epochs: int = 4
+    """Passes over the rows."""
+    learning_rate: float = 1.5e-3
+    """Peak; falls to zero along a cosine."""
+    warmup: float = 0.1
+    """Share of the steps over which the rate rises."""
+    batch_size: int = 16
+    """Rows per optimiser step."""
+    weight_decay: float = 0.0
+    """AdamW's."""
+    gradient_clip: float = 1.0
+    """Largest norm of a gradient."""
+    lora_rank: int = 0
+    """0 trains all weights."""
+    lora_alpha: int = 16
+    """Scale of the adapter, divided by its rank."""
+    max_tokens: int = 256
+    """Rows are cut off here."""
+
+    def __post_init__(self) -> None:
+        require(self.backend in ("lean", "trl"), "backend", self.backend, "'lean' or 'trl'")
+        require(self.epochs >= 1, "epochs", self.epochs, "at least 1")
+        require(0 < self.learning_rate < 1, "learning_rate", self.learning_rate, "in (0, 1)")
+        require(0 <= self.warmup < 1, "warmup", self.warmup, "in [0, 1)")
+        require(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
+        require(self.lora_rank >= 0, "lora_rank", self.lora_rank, "0 or more")
+        require(self.max_tokens >= 8, "max_tokens", self.max_tokens, "at least 8")
+
+
+@dataclass(frozen=True)
+class DecodingConfig:
+    """How the student is asked. Decoding is greedy."""
+
+    max_new_tokens: int = 64
+    """Longest answer."""
+    batch_size: int = 512
+    """Prompts decoded together."""
+
+    def __post_init__(self) -> None:
+        require(self.max_new_tokens >= 1, "max_new_tokens", self.max_new_tokens, "at least 1")
+        require(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
+
+
+def from_mapping(cls: type[T], data: Mapping[str, Any], path: str = "") -> T:
+    """Builds a config dataclass from plain values.
+
+    Raises:
+        UnknownNameError: A key is no field.
+        ConfigError: A value has the wrong type or range.
+    """
+    hints = typing.get_type_hints(cls)
+    names = [each.name for each in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    values = {}
+    for key, value in data.items():
+        if key not in names:
+            raise UnknownNameError(
+                f"unknown key {path + key!r} in the configuration{did_you_mean(key, names)}"
+            )
+        values[key] = _convert(hints[key], value, path + key)
+    return cls(**values)
+
+
+def _convert(hint: Any, value: Any, path: str) -> Any:
+    if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
+        return from_mapping(hint, value, path + ".")  # type: ignore[arg-type]
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        if value is None:
+            return None
+        hint = next(each for each in typing.get_args(hint) if each is not type(None))
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    plain = typing.get_origin(hint) or hint
+    if plain is tuple and isinstance(value, list | tuple):
+        return tuple(value)
+    if isinstance(plain, type) and (
+        not isinstance(value, plain) or (isinstance(value, bool) and plain is not bool)
+    ):
+        raise ConfigError(f"{path} must be {plain.__name__}, got {value!r}")
+    return value
+
+
+def override(config: T, assignments: Sequence[str]) -> T:
+    """Applies ``key=value`` assignments; values are read as YAML.
+
+    Raises:
+        ConfigError: An assignment has no ``=``, or its value is wrong.
+        UnknownNameError: A key is no field.
+    """
+    import yaml
+
+    for assignment in assignments:
+        key, mark, text = assignment.partition("=")
+        if not mark:
+            raise ConfigError(f"--set needs key=value, got {assignment!r}")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {assignment!r}: the value is no YAML") from error
+        if isinstance(value, str):  # YAML 1.1 reads 1e-3 as text
+            try:
+                value = float(value)
+            except ValueError:
+                pass
+        config = _assign(config, key.strip().split("."), value, key)
+    return config
+
+
+def _assign(config: T, keys: Sequence[str], value: Any, path: str) -> T:
+    names = [each.name for each in dataclasses.fields(config)]  # type: ignore[arg-type]
+    if keys[0] not in names:
+        raise UnknownNameError(f"unknown key {path!r}{did_you_mean(keys[0], names)}")
+    if len(keys) > 1:
+        value = _assign(getattr(config, keys[0]), keys[1:], value, path)
+    else:
+        value = _convert(typing.get_type_hints(type(config))[keys[0]], value, path)
+    return dataclasses.replace(config, **{keys[0]: value})  # type: ignore[type-var]
+
+
+def did_you_mean(name: str, names: Sequence[str]) -> str:
+    """`. Did you mean 'x'? Known: ...`, to end a message about an unknown name."""
+    import difflib
+
+    near = difflib.get_close_matches(str(name), names, n=1)
+    guess = f" Did you mean {near[0]!r}?" if near else ""
+    return f".{guess} Known: {', '.join(sorted(names))}"

@@ -1,0 +1,82 @@
+"""The student protocol: a fixed base model that is fine-tuned and asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from dataenv.config import DecodingConfig, TrainingConfig
+from dataenv.rows import WorkingSet
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One answer of a student.
+
+    Args:
+        text: Without the end token.
+        truncated: Whether the limit of new tokens cut it off.
+    """
+
+    text: str
+    truncated: bool
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A fine-tuned student.
+
+    Args:
+        weights: The backend's own handle; None is the base.
+        losses: Mean loss per completion token, one per optimiser step.
+        tokens: Non-padding tokens trained on, over all epochs.
+        seconds: Wall-clock.
+        diverged: Why the weights are the base's, e.g. a non-finite loss; empty if all went well.
+    """
+
+    weights: Any = None
+    losses: tuple[float, ...] = ()
+    tokens: int = 0
+    seconds: float = 0.0
+    diverged: str = ""
+
+
+BASE = Trained()
+
+
+class Student(Protocol):
+    """A base model that can be fine-tuned any number of times, always from its base weights."""
+
+    name: str
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of base weights, tokenizer, dtype, thread count and library versions."""
+        ...
+
+    def train(self, rows: WorkingSet, config: TrainingConfig, key: str) -> Trained:
+        """Fine-tunes the base on rows. Equal arguments give equal weights.
+
+        Args:
+            rows: The training set; its order counts if it is `sequential`.
+            config: Hyper-parameters.
+            key: The episode's key: seeds adapters and draws each row's place in an epoch.
+        """
+        ...
+
+    def answer(
+        self, trained: Trained, prompts: Sequence[str], config: DecodingConfig
+    ) -> list[Generation]:
+        """Greedy answers, aligned with the prompts."""
+        ...
+
+    def log_likelihood(
+        self, trained: Trained, prompts: Sequence[str], completions: Sequence[str]
+    ) -> list[float]:
+        """Mean log-probability per token of each completion after its prompt."""
+        ...
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens that a text takes."""
+        ...

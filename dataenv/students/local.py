@@ -1,0 +1,183 @@
+"""A student from a checkpoint folder or the hub, trained and asked in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import __version__ as transformers_version
+
+from dataenv.config import DecodingConfig, TrainingConfig
+from dataenv.hashing import digest, seed_of
+from dataenv.rows import Row, WorkingSet
+from dataenv.students import lean
+from dataenv.students.base import Generation, Trained
+from dataenv.students.chat import ChatFormat
+
+
+@contextlib.contextmanager
+def isolated_torch(threads: int, seed: int) -> Iterator[None]:
+    """Runs with a thread count and a seed of one's own; the caller's are restored."""
+    before = torch.get_num_threads()
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        torch.set_num_threads(threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
+class LocalStudent:
+    """A causal language model on this machine.
+
+    Args:
+        path: A checkpoint folder, or a hub id.
+        name: For records; the path if not given.
+        threads: Torch threads while training and decoding. Part of the fingerprint, since sums
+            differ between thread counts.
+        device: ``cpu`` or ``cuda``.
+    """
+
+    def __init__(
+        self, path: str | Path, name: str = "", threads: int = 1, device: str = "cpu"
+    ) -> None:
+        self.path, self.name, self.threads = str(path), name or str(path), threads
+        tokenizer = AutoTokenizer.from_pretrained(self.path)
+        self.format = ChatFormat.of(tokenizer)
+        model = AutoModelForCausalLM.from_pretrained(self.path, dtype=torch.float32)
+        self._model: PreTrainedModel = model.to(device).eval()  # type: ignore[assignment]
+        self._base = {k: v.clone() for k, v in self._model.state_dict().items()}
+        self._loaded: Any = None  # the weights that the model holds now; None is the base
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of weights, tokenizer, dtype, thread count and versions."""
+        weights = hashlib.blake2b(digest_size=16)
+        for name, tensor in sorted(self._base.items()):
+            weights.update(name.encode())
+            weights.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        tokenizer = self.format.tokenizer.backend_tokenizer.to_str()
+        versions = (torch.__version__, transformers_version)
+        return digest(weights.hexdigest(), tokenizer, "float32", self.threads, versions)
+
+    def encode(self, row: Row, max_tokens: int) -> lean.Encoded:
+        """A row as ids, cut off at `max_tokens`."""
+        return self._encode(row.prompt, row.output, max_tokens)
+
+    def _encode(self, prompt: str, completion: str, max_tokens: int) -> lean.Encoded:
+        start = self.format.prompt_ids(prompt)
+        ids = [*start, *self.format.completion_ids(completion)][:max_tokens]
+        return lean.Encoded(tuple(ids), min(len(start), max_tokens))
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens that a text takes."""
+        return len(self.format.text_ids(text))
+
+    def train(self, rows: WorkingSet, config: TrainingConfig, key: str) -> Trained:
+        """Fine-tunes the base on rows. See `dataenv.students.base.Student.train`."""
+        began = time.perf_counter()
+        encoded = [self.encode(row, config.max_tokens) for row in rows]
+        trainable = [e for e in encoded if len(e.ids) > e.completion_start]
+        if len(trainable) < len(encoded):
+            kept = [len(e.ids) > e.completion_start for e in encoded]
+            rows, encoded = rows.kept(kept), trainable
+        if not encoded:
+            return Trained(diverged="no row fits into max_tokens")
+        self._load(None)
+        with isolated_torch(self.threads, seed_of("train", key)):
+            weights, losses, diverged = self._fit(rows, encoded, config, key)
+        return Trained(
+            weights=None if diverged else weights,
+            losses=tuple(losses),
+            tokens=sum(len(each.ids) for each in encoded) * config.epochs,
+            seconds=time.perf_counter() - began,
+            diverged=diverged,
+        )
+
+    def _fit(
+        self, rows: WorkingSet, encoded: list[lean.Encoded], config: TrainingConfig, key: str
+    ) -> tuple[Any, list[float], str]:
+        model = self._model
+        if config.lora_rank:
+            model = self._with_adapter(config)
+        for parameter in model.parameters():
+            parameter.requires_grad_(not config.lora_rank or parameter.requires_grad)
+        if config.backend == "trl":
+            from dataenv.students import trl
+
+            fit = trl.train
+        else:
+            fit = lean.train
+        losses, diverged = fit(model, rows, encoded, config, key, self.format.pad_id)
+        if config.lora_rank:
+            model = model.merge_and_unload()  # type: ignore[operator]
+            self._model = model
+        weights = {k: v.detach().clone() for k, v in model.state_dict().items()}
+        self._loaded = weights
+        if diverged:
+            self._load(None)
+        return weights, losses, diverged
+
+    def _with_adapter(self, config: TrainingConfig) -> Any:
+        from peft import LoraConfig, get_peft_model
+
+        adapter = LoraConfig(
+            r=config.lora_rank,
+            lora_alpha=config.lora_alpha,
+            lora_dropout=0.0,
+            target_modules="all-linear",
+            task_type="CAUSAL_LM",
+        )
+        return get_peft_model(self._model, adapter)
+
+    def _load(self, weights: Any) -> None:
+        if weights is not self._loaded:
+            self._model.load_state_dict(self._base if weights is None else weights)
+            self._loaded = weights
+        self._model.eval()
+
+    def answer(
+        self, trained: Trained, prompts: Sequence[str], config: DecodingConfig
+    ) -> list[Generation]:
+        """Greedy answers. See `dataenv.students.base.Student.answer`."""
+        self._load(trained.weights)
+        with isolated_torch(self.threads, 0):
+            answers = lean.generate(
+                self._model,
+                [self.format.prompt_ids(prompt) for prompt in prompts],
+                config.max_new_tokens,
+                config.batch_size,
+                self.format.end_ids,
+                self.format.pad_id,
+            )
+        return [Generation(self.format.decode(ids), cut) for ids, cut in answers]
+
+    @torch.inference_mode()
+    def log_likelihood(
+        self, trained: Trained, prompts: Sequence[str], completions: Sequence[str]
+    ) -> list[float]:
+        """Mean log-probability per completion token."""
+        self._load(trained.weights)
+        limit = getattr(self._model.config, "max_position_embeddings", 512)
+        encoded = [
+            self._encode(p, c, limit) for p, c in zip(prompts, completions, strict=True)
+        ]
+        scores = [0.0] * len(encoded)
+        order = sorted(range(len(encoded)), key=lambda i: len(encoded[i].ids))
+        with isolated_torch(self.threads, 0):
+            for start in range(0, len(order), 64):
+                chosen = order[start : start + 64]
+                values, rows = lean.token_log_probabilities(
+                    self._model, [encoded[i] for i in chosen], self.format.pad_id
+                )
+                for position, index in enumerate(chosen):
+                    scores[index] = values[rows == position].mean().item()
+        return scores

@@ -1,0 +1,408 @@
+"""Pretrains a nano student from scratch.
+
+    python scripts/pretrain_nano.py --base a --out dataenv/students/nano_a
+
+What the base learns is execution: arithmetic in steps, copying operands out of a problem's text,
+plain-word operations on lists and strings, the answer format. Problems come with the formula to
+use, drawn at random, so that no law can be learned from them. Domain knowledge enters only through
+`exposure`: a few skills are seen without a hint, each with its own weight.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import multiprocessing
+import random
+import re
+import time
+from collections import Counter
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from dataenv.hashing import rng_of
+from dataenv.tasks.procedural import arithmetic, code, finance, science
+from dataenv.tasks.procedural.skill import ANSWER_MARK, Domain
+
+DOMAINS: tuple[Domain, ...] = (science.DOMAIN, code.DOMAIN, finance.DOMAIN)
+LAW_MODULES = (science, finance)
+USER, ASSISTANT, END, PAD = "<|user|>", "<|assistant|>", "<|end|>", "<|pad|>"
+PRETOKEN = r" ?[A-Za-z]{1,16}| ?\d| ?[^\sA-Za-z\d]|\s"
+MIXTURE = {"arithmetic": 0.22, "hinted_law": 0.34, "primitive": 0.14, "hinted_code": 0.18,
+           "exposed": 0.12}
+EXPOSURES = {0.0: 0.45, 0.25: 0.2, 1.0: 0.25, 4.0: 0.1}
+"""Share of the skills that get each relative weight in the unhinted part of the mixture."""
+
+Example = tuple[str, str]
+
+
+def arithmetic_example(rng: random.Random) -> Example:
+    """A chain of one to four operations."""
+    while True:
+        tree = _random_tree(rng, rng.choice((1, 1, 2, 2, 3, 4)))
+        try:
+            texts = arithmetic.steps(tree)
+        except arithmetic.NotNice:
+            continue
+        ask = rng.choice(("Compute {}.", "What is {}?", "{} = ?", "Calculate {}."))
+        return ask.format(texts[0]), f"{' = '.join(texts)} {ANSWER_MARK} {texts[-1]}"
+
+
+def _number(rng: random.Random) -> Fraction:
+    kind = rng.random()
+    if kind < 0.55:
+        return Fraction(rng.randint(1, 12))
+    if kind < 0.85:
+        return Fraction(rng.randint(2, 99))
+    if kind < 0.93:
+        return Fraction(rng.randint(1, 99) * 10)
+    return Fraction(100) if kind < 0.97 else Fraction(rng.randint(100, 999))
+
+
+def _random_tree(rng: random.Random, size: int) -> arithmetic.Tree:
+    """A nice tree of `size` operations, grown so that division comes out even."""
+    if size == 0:
+        return _number(rng)
+    left_size = size - 1 if rng.random() < 0.8 else rng.randint(0, size - 1)
+    left, right = _random_tree(rng, left_size), _random_tree(rng, size - 1 - left_size)
+    operator = rng.choice("+-**//")
+    if operator == "/" and not isinstance(right, tuple):
+        value = arithmetic.evaluate(left)
+        if value.denominator == 1 and value > 0:
+            fits = [d for d in range(2, 13) if value % d == 0]
+            if fits:
+                right = Fraction(rng.choice(fits))
+    return operator, left, right
+
+
+def hinted_law_example(rng: random.Random) -> Example:
+    """A problem in the words of a domain, with one or two random formulas to use."""
+    module = rng.choice(LAW_MODULES)
+    frame = rng.choice(module.FRAMES)
+    laws = module.LAWS
+    while True:
+        count = rng.choice((2, 2, 3, 3, 4))
+        quantities = _distinct_quantities(rng, laws, count + 2)
+        given, results = quantities[:count], quantities[count:]
+        values = {q.nouns[0]: q.draw(rng, rng.randint(1, 3)) for q in given}
+        names = list(values)
+        formulas = _random_formulas(rng, names, [q.nouns[0] for q in results])
+        try:
+            work, answer = _work_formulas(formulas, values)
+        except arithmetic.NotNice:
+            continue
+        break
+    rng.shuffle(given)
+    text = frame.write(
+        rng.choice(rng.choice(laws).subjects),
+        [(rng.choice(q.nouns), str(values[q.nouns[0]]), q.unit) for q in given],
+        formulas[-1][0],
+    )
+    hint = ", ".join(f"{name} = {arithmetic.render(tree)}" for name, tree in formulas)
+    return f"{text} Use {hint}.", f"{work} {ANSWER_MARK} {answer}"
+
+
+def hinted_sentence_example(rng: random.Random) -> Example:
+    """A law's own sentence, with a random formula over its quantities to use."""
+    while True:
+        law = rng.choice(rng.choice(LAW_MODULES).LAWS)
+        if not law.sentences:
+            continue
+        unknown = rng.choice(list(law.sentences))
+        given = {s: q for s, q in law.quantities.items() if s != unknown}
+        drawn = {s: q.draw(rng, rng.randint(1, 3)) for s, q in given.items()}
+        values = {given[s].nouns[0]: value for s, value in drawn.items()}
+        formulas = _random_formulas(rng, list(values), [law.quantities[unknown].nouns[0]])
+        try:
+            work, answer = _work_formulas(formulas, values)
+        except arithmetic.NotNice:
+            continue
+        text = rng.choice(law.sentences[unknown]).format(**drawn)
+        hint = f"{formulas[0][0]} = {arithmetic.render(formulas[0][1])}"
+        return f"{text} Use {hint}.", f"{work} {ANSWER_MARK} {answer}"
+
+
+def _distinct_quantities(rng: random.Random, laws, count: int) -> list:
+    chosen, nouns = [], set()
+    while len(chosen) < count:
+        quantity = rng.choice(list(rng.choice(laws).quantities.values()))
+        if not nouns & set(quantity.nouns):
+            chosen.append(quantity)
+            nouns |= set(quantity.nouns)
+    return chosen
+
+
+def _random_formulas(
+    rng: random.Random, names: list[str], results: list[str]
+) -> list[tuple[str, arithmetic.Tree]]:
+    """One formula over the names, or two of which the second uses the first's result."""
+    names = rng.sample(names, len(names))
+    if len(results) > 1 and len(names) >= 3 and rng.random() < 0.4:
+        first = _random_formula(rng, names[:2])
+        return [(results[0], first), (results[1], _random_formula(rng, [results[0], *names[2:]]))]
+    return [(results[-1], _random_formula(rng, names))]
+
+
+def _random_formula(rng: random.Random, names: list[str]) -> arithmetic.Tree:
+    tree: arithmetic.Tree = names[0]
+    for name in names[1:]:
+        operator = rng.choice("+-**//")
+        tree = (operator, tree, name) if rng.random() < 0.75 else (operator, name, tree)
+    extra = rng.random()
+    if extra < 0.12:
+        tree = ("/", tree, Fraction(rng.choice((2, 2, 3, 4, 100, 100))))
+    elif extra < 0.24:
+        tree = ("*", tree, Fraction(rng.choice((2, 2, 3, 4, 10, 100))))
+    elif extra < 0.3:
+        tree = ("*", tree, rng.choice(names))
+    return tree
+
+
+def _work_formulas(formulas, values) -> tuple[str, str]:
+    known = {name: Fraction(str(value)) for name, value in values.items()}
+    parts = []
+    for name, tree in formulas:
+        numeric = arithmetic.substitute(tree, known)
+        texts = arithmetic.steps(numeric)
+        known[name] = arithmetic.evaluate(numeric)
+        parts.append(" = ".join([name, arithmetic.render(tree), *texts]))
+    return ", ".join(parts), arithmetic.render_number(known[formulas[-1][0]])
+
+
+def primitive_example(rng: random.Random) -> Example:
+    """A plain-word operation on literals."""
+    return rng.choice(code.PRIMITIVES)(rng, rng.randint(1, 3))
+
+
+def hinted_code_example(rng: random.Random) -> Example:
+    """A call in made-up syntax, with a plain-word hint of what it means."""
+    instruction, text, output = code.hinted(rng, rng.randint(1, 3))
+    return f"{instruction}\n{text}", output
+
+
+def exposure_of(base: str) -> dict[tuple[int, str], float]:
+    """The weight of each skill in the unhinted part, drawn from the base's name."""
+    rng = rng_of("exposure", base)
+    weights = {}
+    for number, domain in enumerate(DOMAINS):
+        for skill in sorted(domain.skills):
+            weight = rng.choices(list(EXPOSURES), list(EXPOSURES.values()))[0]
+            weights[number, skill] = weight
+    return weights
+
+
+class Corpus:
+    """Draws examples of a base's mixture."""
+
+    def __init__(self, base: str, seed: int) -> None:
+        self.rng = rng_of("corpus", base, seed)
+        exposure = {key: w for key, w in exposure_of(base).items() if w > 0}
+        self.exposed, self.weights = list(exposure), list(exposure.values())
+        self.kinds, self.shares = list(MIXTURE), list(MIXTURE.values())
+
+    def draw(self) -> Example:
+        """One (prompt, completion)."""
+        kind = self.rng.choices(self.kinds, self.shares)[0]
+        if kind == "exposed":
+            number, skill = self.rng.choices(self.exposed, self.weights)[0]
+            problem = DOMAINS[number].sample(skill, self.rng.randint(1, 3), self.rng)
+            prompt = f"{problem.instruction}\n{problem.input}".strip()
+            return prompt, problem.output
+        if kind == "hinted_law" and self.rng.random() < 0.35:
+            return hinted_sentence_example(self.rng)
+        return {"arithmetic": arithmetic_example, "hinted_law": hinted_law_example,
+                "primitive": primitive_example, "hinted_code": hinted_code_example}[kind](self.rng)
+
+
+def draw_many(arguments: tuple[str, int, int]) -> list[Example]:
+    """`count` examples from one seed; runs in a worker process."""
+    base, seed, count = arguments
+    corpus = Corpus(base, seed)
+    return [corpus.draw() for _ in range(count)]
+
+
+def build_tokenizer(words_limit: int = 1100):
+    """Whole frequent words, single digits, and bytes for all the rest: lossless on any text."""
+    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
+
+    counts: Counter[str] = Counter()
+    rng = random.Random(0)
+    for domain in DOMAINS:
+        for skill in domain.skills.values():
+            texts = [*skill.open_templates, skill.work(skill.draw(rng, 2))]
+            counts.update(set(re.findall(r" ?[A-Za-z]{2,16}", " | ".join(texts))))
+    for _ in range(20000):
+        example = rng.choice((arithmetic_example, hinted_law_example, primitive_example,
+                              hinted_code_example))(rng)
+        counts.update(set(re.findall(r" ?[A-Za-z]{2,16}", " ".join(example))))
+    code_letters = re.compile(r"^[a-z]{2,6}$")  # unspaced lower case: mostly letters of strings
+    words = [
+        word for word, n in counts.most_common()
+        if n >= (400 if code_letters.match(word) else 1)
+    ][:words_limit]
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    marks = ["Ġ" + c for c in "0123456789=*+-/()[]{}'\",.:<>%#?!|&_"]
+    vocabulary = [PAD, USER, ASSISTANT, END, "<|unk|>", *letters, *marks]
+    vocabulary += [word.replace(" ", "Ġ") for word in words]
+    tokenizer = Tokenizer(models.WordPiece(
+        {token: number for number, token in enumerate(dict.fromkeys(vocabulary))},
+        unk_token="<|unk|>", continuing_subword_prefix="", max_input_chars_per_word=64))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
+        pre_tokenizers.Split(Regex(PRETOKEN), "isolated"),
+        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens([AddedToken(t, special=True, normalized=False)
+                                  for t in (PAD, USER, ASSISTANT, END)])
+    return tokenizer
+
+
+def encode_corpus(tokenizer, examples: list[Example]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """All token ids in a row, where each example starts, and where its completion starts."""
+    tokenizer.encode_special_tokens = True
+    ids, starts, completions = [], [0], []
+    user, assistant, end = (tokenizer.token_to_id(t) for t in (USER, ASSISTANT, END))
+    prompts = tokenizer.encode_batch([p for p, _ in examples], add_special_tokens=False)
+    outputs = tokenizer.encode_batch([" " + c for _, c in examples], add_special_tokens=False)
+    for prompt, output in zip(prompts, outputs, strict=True):
+        completions.append(starts[-1] + len(prompt.ids) + 2)
+        ids += [user, *prompt.ids, assistant, *output.ids, end]
+        starts.append(len(ids))
+    return np.array(ids, np.int16), np.array(starts), np.array(completions)
+
+
+def batches(starts: np.ndarray, tokens: int, rng: np.random.Generator):
+    """Examples of about equal length, together about `tokens`, in random order, for ever."""
+    lengths = np.diff(starts)
+    while True:
+        order = np.argsort(lengths + rng.random(len(lengths)) * 4)
+        groups, group, longest = [], [], 0
+        for index in order:
+            longest = max(longest, lengths[index])
+            if group and longest * (len(group) + 1) > tokens:
+                groups.append(group)
+                group, longest = [], lengths[index]
+            group.append(index)
+        rng.shuffle(groups)
+        yield from groups
+
+
+def collate(ids, starts, completions, group):
+    """Padded ids and targets of one batch."""
+    import torch
+
+    width = max(starts[i + 1] - starts[i] for i in group)
+    tokens = np.zeros((len(group), width), np.int64)
+    target = np.zeros((len(group), width), bool)
+    for row, i in enumerate(group):
+        tokens[row, : starts[i + 1] - starts[i]] = ids[starts[i] : starts[i + 1]]
+        target[row, completions[i] - starts[i] : starts[i + 1] - starts[i]] = True
+    return torch.from_numpy(tokens), torch.from_numpy(target)
+
+
+def build_model(vocabulary: int, seed: int):
+    """A four-layer Llama of about a million parameters."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(seed)
+    config = LlamaConfig(
+        vocab_size=vocabulary, hidden_size=128, intermediate_size=320, num_hidden_layers=4,
+        num_attention_heads=4, max_position_embeddings=512, tie_word_embeddings=True,
+        pad_token_id=0, bos_token_id=1, eos_token_id=3, rope_theta=10000.0)
+    return LlamaForCausalLM(config)
+
+
+def completion_loss(model, tokens, target):
+    """Mean cross-entropy over the completion tokens only."""
+    import torch.nn.functional as F
+
+    hidden = model.model(input_ids=tokens, use_cache=False).last_hidden_state[:, :-1]
+    chosen = target[:, 1:]
+    return F.cross_entropy(model.lm_head(hidden[chosen]), tokens[:, 1:][chosen])
+
+
+def train(model, data, minutes: float, peak: float, seed: int, curve: Path) -> None:
+    """AdamW with warm-up and a cosine over a fixed wall-clock."""
+    import torch
+
+    ids, starts, completions = data
+    optimiser = torch.optim.AdamW(model.parameters(), lr=peak, betas=(0.9, 0.98),
+                                  weight_decay=0.05, fused=True)
+    began, seen, losses = time.monotonic(), 0, []
+    with curve.open("w") as out:
+        for step, group in enumerate(batches(starts, 3072, np.random.default_rng(seed))):
+            progress = (time.monotonic() - began) / (60 * minutes)
+            if progress >= 1:
+                break
+            rate = peak * min(1, (step + 1) / 300) * (0.02 + 0.98 * 0.5
+                                                      * (1 + math.cos(math.pi * progress)))
+            for each in optimiser.param_groups:
+                each["lr"] = rate
+            tokens, target = collate(ids, starts, completions, group)
+            loss = completion_loss(model, tokens, target)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimiser.step()
+            optimiser.zero_grad()
+            seen += tokens.numel()
+            losses.append(loss.item())
+            if (step + 1) % 200 == 0:
+                record = {"step": step + 1, "tokens": seen, "loss": round(np.mean(losses), 4),
+                          "minutes": round((time.monotonic() - began) / 60, 2)}
+                losses = []
+                out.write(json.dumps(record) + "\n")
+                out.flush()
+                print(record, flush=True)
+
+
+def save(model, tokenizer, folder: Path) -> None:
+    """A normal Hugging Face checkpoint folder."""
+    from transformers import PreTrainedTokenizerFast
+
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.encode_special_tokens = False
+    wrapped = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token=PAD, eos_token=END, unk_token="<|unk|>",
+        additional_special_tokens=[USER, ASSISTANT], model_max_length=512,
+        clean_up_tokenization_spaces=False)
+    wrapped.chat_template = (
+        "{% for m in messages %}{% if m['role'] == 'assistant' %}<|assistant|> "
+        "{{ m['content'] }}<|end|>{% else %}<|user|>{{ m['content'] }}{% endif %}{% endfor %}"
+        "{% if add_generation_prompt %}<|assistant|>{% endif %}")
+    wrapped.save_pretrained(folder)
+    model.save_pretrained(folder)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--base", default="a", help="name of the base: seeds data and exposure")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--examples", type=int, default=600_000)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--learning-rate", type=float, default=3e-3)
+    arguments = parser.parse_args()
+    args = arguments
+    seed = int(rng_of("base", args.base).random() * 2**31)
+    jobs = [(args.base, number, 5000) for number in range(args.examples // 5000)]
+    with multiprocessing.Pool(args.threads) as pool:
+        examples = [e for part in pool.imap(draw_many, jobs) for e in part]
+    tokenizer = build_tokenizer()
+    data = encode_corpus(tokenizer, examples)
+    print(f"{len(examples)} examples, {len(data[0]) / len(examples):.1f} tokens each, "
+          f"vocabulary {tokenizer.get_vocab_size()}", flush=True)
+    import torch
+
+    torch.set_num_threads(args.threads)
+    model = build_model(tokenizer.get_vocab_size(), seed)
+    print(f"{sum(p.numel() for p in model.parameters()):,} parameters", flush=True)
+    args.out.mkdir(parents=True, exist_ok=True)
+    train(model, data, args.minutes, args.learning_rate, seed, args.out / "pretraining.jsonl")
+    save(model, tokenizer, args.out)
+
+
+if __name__ == "__main__":
+    main()
