@@ -46,6 +46,7 @@ class Task:
         private: Hidden; scored once, at the end.
         seeds: Raw questions without answers, from a broader mixture (`gold` is empty).
         retention: General items that the base student can do.
+        retention_grader: Their grader.
         few_shot: Example rows in the required format.
         identify: What "the same item" means: maps a prompt to a key, or None if it has no such key.
         reference: ``reference(n, seed)`` draws clean rows from the private distribution, or None.
@@ -61,6 +62,7 @@ class Task:
     private: tuple[Item, ...]
     seeds: tuple[Item, ...] = ()
     retention: tuple[Item, ...] = ()
+    retention_grader: str = "literal"
     few_shot: tuple[Row, ...] = ()
     identify: Callable[[str], str | None] = field(default=lambda prompt: None, compare=False)
     reference: Callable[[int, int], list[Row]] | None = field(default=None, compare=False)

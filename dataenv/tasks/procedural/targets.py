@@ -1,0 +1,164 @@
+"""Specialisation targets: which skills of a domain a student must become good at.
+
+A target is a hidden mixture of skills over a few topics. Public, reward and private items are drawn
+from it independently; no two of them are the same item.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from dataenv.config import did_you_mean
+from dataenv.errors import UnknownNameError
+from dataenv.hashing import digest, rng_of
+from dataenv.rows import Provenance, Row
+from dataenv.tasks.base import Item, Task
+from dataenv.tasks.procedural import code, finance, general, science
+from dataenv.tasks.procedural.skill import Domain, Problem
+
+DOMAINS: dict[str, Domain] = {
+    domain.name: domain for domain in (science.DOMAIN, code.DOMAIN, finance.DOMAIN)
+}
+
+SPLITS = {"train": range(0, 10**6), "validation": range(10**6, 2 * 10**6),
+          "test": range(2 * 10**6, 3 * 10**6)}
+"""Disjoint ranges of target numbers: what is learned on one is tested on another."""
+
+TOPICS_PER_TARGET = (4, 6)
+SKILLS_PER_TOPIC = 3
+DIFFICULTIES = {1: 0.4, 2: 0.4, 3: 0.2}
+RESERVED_SHARE = 0.25
+"""Share of test items in phrasings that the teacher never uses."""
+SEED_TARGET_SHARE = 0.4
+"""Share of the seed questions that come from the target; the rest is from the whole domain."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A hidden mixture: weights of skills, summing to 1."""
+
+    name: str
+    weights: tuple[tuple[str, float], ...]
+
+    def draw(self, domain: Domain, rng: random.Random, reserved_share: float) -> Problem:
+        """One problem of the mixture."""
+        skill = rng.choices([s for s, _ in self.weights], [w for _, w in self.weights])[0]
+        difficulty = rng.choices(list(DIFFICULTIES), list(DIFFICULTIES.values()))[0]
+        return domain.sample(skill, difficulty, rng, rng.random() < reserved_share)
+
+
+def get_domain(name: str) -> Domain:
+    """A domain of the table.
+
+    Raises:
+        UnknownNameError: There is none of that name.
+    """
+    if name not in DOMAINS:
+        raise UnknownNameError(f"unknown domain {name!r}{did_you_mean(name, list(DOMAINS))}")
+    return DOMAINS[name]
+
+
+def draw_target(domain: Domain, number: int) -> Target:
+    """The target of a number: a few topics, a few skills of each, Dirichlet weights."""
+    rng = rng_of("target", domain.name, number)
+    topics = rng.sample(domain.topics, rng.randint(*TOPICS_PER_TARGET))
+    weights: dict[str, float] = {}
+    for topic in topics:
+        share = rng.gammavariate(2.0, 1.0)
+        skills = sorted(s.name for s in domain.skills.values() if s.topic == topic)
+        for skill in rng.sample(skills, min(SKILLS_PER_TOPIC, len(skills))):
+            weights[skill] = share * rng.gammavariate(1.5, 1.0)
+    total = sum(weights.values())
+    return Target(
+        name=f"{domain.name}-{number}",
+        weights=tuple((skill, weight / total) for skill, weight in sorted(weights.items())),
+    )
+
+
+def build_task(
+    domain: Domain, number: int, *, public: int, reward: int, private: int, seeds: int,
+    retention: int,
+) -> Task:
+    """The task of a target: items drawn from it, all different.
+
+    Args:
+        domain: Where the problems come from.
+        number: The target's number; see `SPLITS`.
+        public, reward, private, seeds, retention: How many items of each kind.
+    """
+    target = draw_target(domain, number)
+    seen: set[str] = set()
+
+    def draw_items(kind: str, count: int, draw: Callable[[random.Random], Problem]) -> Iterator:
+        rng = rng_of("items", target.name, kind)
+        names = rng_of("names", target.name, kind)
+        made = 0
+        while made < count:
+            problem = draw(rng)
+            if problem.identity not in seen:
+                seen.add(problem.identity)
+                made += 1
+                yield problem, f"{kind}-{names.getrandbits(40):010x}"
+
+    def mixture(rng: random.Random) -> Problem:
+        return target.draw(domain, rng, RESERVED_SHARE)
+
+    def broad(rng: random.Random) -> Problem:
+        if rng.random() < SEED_TARGET_SHARE:
+            return target.draw(domain, rng, 0.0)
+        return domain.sample(rng.choice(sorted(domain.skills)), rng.randint(1, 3), rng)
+
+    splits = {
+        kind: tuple(_item(problem, name) for problem, name in draw_items(kind, count, mixture))
+        for kind, count in (("private", private), ("reward", reward), ("public", public))
+    }
+    forbidden = frozenset(seen)
+    seed_items = tuple(
+        Item(name, problem.instruction, problem.input, "", problem.topic)
+        for problem, name in draw_items("seed", seeds, broad)
+    )
+    few_shot_problem = domain.sample(target.weights[0][0], 1, rng_of("few_shot", target.name))
+
+    def reference(count: int, seed: int) -> list[Row]:
+        """Clean rows from the private distribution, none of them a test item."""
+        rng, rows = rng_of("reference", target.name, seed), []
+        while len(rows) < count:
+            problem = mixture(rng)
+            if problem.identity not in forbidden:
+                rows.append(to_row(problem, Provenance("reference")))
+        return rows
+
+    return Task(
+        name=domain.name,
+        description=domain.description,
+        answer_format=domain.answer_format,
+        grader=domain.grader,
+        public=splits["public"],
+        reward=splits["reward"],
+        private=splits["private"],
+        seeds=seed_items,
+        retention=general.items(retention, digest("retention", target.name)),
+        few_shot=(to_row(few_shot_problem, Provenance("few_shot")),),
+        identify=lambda prompt: identify(domain, prompt),
+        reference=reference,
+        target=target.name,
+    )
+
+
+def _item(problem: Problem, name: str) -> Item:
+    return Item(
+        name, problem.instruction, problem.input, problem.answer, problem.topic, problem.output
+    )
+
+
+def to_row(problem: Problem, provenance: Provenance) -> Row:
+    """A problem with its worked solution as a training row."""
+    return Row(problem.instruction, problem.input, problem.output, provenance)
+
+
+def identify(domain: Domain, prompt: str) -> str | None:
+    """Skill and parameters of a prompt, whatever its phrasing; None if no template fits."""
+    found = domain.recognise(prompt)
+    return f"{found[0].name}{tuple(sorted(found[1].items()))!r}" if found else None

@@ -1,0 +1,206 @@
+"""The procedural teacher: a stateless stand-in for a language model that speaks its protocol.
+
+It reads a chat prompt as text. Asked for problems, it matches the words of the prompt against what
+its domain's skills are about, and examples in the prompt against its inverse templates; asked to
+solve a problem, it looks for one that it recognises. What it cannot match gets an off-topic reply.
+It errs: see `TeacherProfile`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import random
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dataenv.hashing import digest, rng_of
+from dataenv.tasks.procedural.skill import ANSWER_MARK, Domain, Problem, Skill
+from dataenv.teachers.base import CallError, ChatRequest, Completion
+
+_PROBLEM = re.compile(r"<(problem|example)>\n(.*?)\n</\1>", re.DOTALL)
+_WORD = re.compile(r"[a-z]+")
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+
+
+@dataclass(frozen=True)
+class TeacherProfile:
+    """How a teacher errs, as probabilities per reply.
+
+    Args:
+        key: Redrawn at every reset; decides which skills are weak and which replies err.
+        slip: A wrong number somewhere in the solution.
+        weak_share: Share of the skills at which it is weak.
+        weak_slip: Its slips there.
+        format_slip: A solution without its answer line.
+        off_topic: A problem of another skill than was asked for.
+        repeat: A problem that it writes again and again.
+        chatty: Prose around the JSON object.
+    """
+
+    key: str = "default"
+    slip: float = 0.08
+    weak_share: float = 0.25
+    weak_slip: float = 0.4
+    format_slip: float = 0.04
+    off_topic: float = 0.05
+    repeat: float = 0.1
+    chatty: float = 0.1
+
+    def slip_rate(self, skill: str) -> float:
+        """The chance of a slip at a skill."""
+        weak = rng_of("weak", self.key, skill).random() < self.weak_share
+        return self.weak_slip if weak else self.slip
+
+
+class ProceduralTeacher:
+    """A teacher for one domain.
+
+    Args:
+        domain: What it knows.
+        profile: How it errs.
+    """
+
+    def __init__(self, domain: Domain, profile: TeacherProfile) -> None:
+        self.name = f"procedural-{domain.name}"
+        self.domain, self.profile = domain, profile
+        self._words = {
+            skill.name: _stems(" ".join((*skill.keywords, skill.topic, skill.name)))
+            for skill in domain.skills.values()
+        }
+
+    def complete(self, requests: Sequence[ChatRequest]) -> list[Completion | CallError]:
+        """Answers every request; equal requests get equal replies."""
+        replies: list[Completion | CallError] = []
+        for request in requests:
+            prompt = request.messages[-1][1]
+            rng = rng_of("reply", self.profile.key, request.key)
+            text = self._reply(prompt, rng)
+            words = sum(len(content.split()) for _, content in request.messages)
+            replies.append(Completion(text, words, len(text.split())))
+        return replies
+
+    def _reply(self, prompt: str, rng: random.Random) -> str:
+        lead = prompt[:200].lower()
+        if "rephrase" in lead or "reword" in lead:
+            return self._rephrase(prompt, rng)
+        if re.search(r"\b(write|create|generate|invent|make)\b", lead):
+            return self._generate(prompt, rng)
+        return self._solve(prompt, rng)
+
+    def _generate(self, prompt: str, rng: random.Random) -> str:
+        skill, difficulty = self._choose_skill(prompt, rng), self._difficulty(prompt, rng)
+        if rng.random() < self.profile.off_topic:
+            skill = self.domain.skills[rng.choice(sorted(self.domain.skills))]
+        draws = rng
+        if rng.random() < self.profile.repeat:
+            draws = rng_of("favourite", self.profile.key, skill.name, rng.randrange(3))
+        problem = self.domain.sample(skill.name, difficulty, draws)
+        output = self._solution(problem, prompt, rng)
+        fields = {"instruction": problem.instruction, "input": problem.input, "output": output}
+        return self._dress(fields, rng)
+
+    def _choose_skill(self, prompt: str, rng: random.Random) -> Skill:
+        examples = [self.domain.recognise(text) for _, text in _PROBLEM.findall(prompt)]
+        known = [found[0] for found in examples if found]
+        if known:
+            return rng.choice(known)
+        asked = _stems(_line_after(prompt, "What is wanted:") or prompt)
+        scores = {name: len(asked & words) / len(words) ** 0.5 for name, words in self._words.items()}
+        best = max(scores.values())
+        if best == 0:
+            return self.domain.skills[rng.choice(sorted(scores))]
+        near = sorted(name for name, score in scores.items() if score >= 0.8 * best)
+        topics = {self.domain.skills[name].topic for name in near}
+        named = [t for t in topics if _stems(t) <= asked]
+        if named:  # a topic by its name means all of the topic
+            near = sorted(s.name for s in self.domain.skills.values() if s.topic in named)
+        return self.domain.skills[rng.choice(near)]
+
+    @staticmethod
+    def _difficulty(prompt: str, rng: random.Random) -> int:
+        words = set(_WORD.findall((_line_after(prompt, "What is wanted:") or prompt).lower()))
+        if words & {"easy", "simple", "basic"}:
+            return 1
+        if words & {"hard", "difficult", "challenging"}:
+            return 3
+        return rng.choices((1, 2, 3), (0.4, 0.4, 0.2))[0]
+
+    def _solve(self, prompt: str, rng: random.Random) -> str:
+        found = self._recognise_in(prompt)
+        if found is None:
+            return self._dress({"output": "I am not sure what is asked here."}, rng)
+        skill, parameters = found
+        problem = self.domain.build(skill, parameters, skill.open_templates[0], 1, False)
+        return self._dress({"output": self._solution(problem, prompt, rng)}, rng)
+
+    def _rephrase(self, prompt: str, rng: random.Random) -> str:
+        found = self._recognise_in(prompt)
+        if found is None:
+            return self._dress({"instruction": "Could you say that again?", "input": ""}, rng)
+        skill, parameters = found
+        problem = self.domain.build(skill, parameters, rng.choice(skill.open_templates), 1, False)
+        return self._dress({"instruction": problem.instruction, "input": problem.input}, rng)
+
+    def _recognise_in(self, prompt: str):
+        marked = [text for _, text in _PROBLEM.findall(prompt)]
+        for text in (*marked, *prompt.split("\n\n"), *prompt.splitlines()):
+            found = self.domain.recognise(text)
+            if found:
+                return found
+        return None
+
+    def _solution(self, problem: Problem, prompt: str, rng: random.Random) -> str:
+        if rng.random() < self.profile.slip_rate(problem.skill):
+            problem = slipped(problem, rng)
+        if "without steps" in prompt:
+            text = f"{ANSWER_MARK} {problem.answer}"
+        else:
+            text = problem.output
+        if rng.random() < self.profile.format_slip:
+            text = text.replace(ANSWER_MARK, "so").strip()
+        return text
+
+    def _dress(self, fields: dict[str, str], rng: random.Random) -> str:
+        text = json.dumps(fields)
+        return f"Here it is:\n{text}\nLet me know!" if rng.random() < self.profile.chatty else text
+
+
+def slipped(problem: Problem, rng: random.Random) -> Problem:
+    """A problem whose solution goes wrong in its last number and keeps to it."""
+    numbers = _NUMBER.findall(problem.answer)
+    if not numbers:
+        words = problem.answer.strip("'")
+        wrong = repr(words[::-1] + words[-1:]) if words not in ("True", "False") else str(
+            words == "False"
+        )
+    else:
+        old = rng.choice(numbers)
+        new = old
+        while new == old:
+            new = re.sub(r"\d+", lambda m: str(max(0, int(m[0]) + rng.choice((-10, -2, -1, 1, 2, 10)))), old, count=1)
+        at = rng.choice([m.start() for m in _NUMBER.finditer(problem.answer) if m[0] == old])
+        wrong = problem.answer[:at] + new + problem.answer[at + len(old) :]
+    head, mark, tail = problem.work.rpartition(problem.answer)
+    work = f"{head}{wrong}{tail}" if mark else problem.work
+    return dataclasses.replace(problem, work=work, answer=wrong)
+
+
+def _line_after(prompt: str, label: str) -> str:
+    for line in prompt.splitlines():
+        if line.startswith(label):
+            return line[len(label) :]
+    return ""
+
+
+def _stems(text: str) -> frozenset[str]:
+    """Lower-case words without a plural s, short and empty words left out."""
+    skip = {"the", "and", "for", "with", "problem", "about", "like", "more", "that", "from"}
+    words = {word.rstrip("s") for word in _WORD.findall(text.lower()) if len(word) > 2}
+    return frozenset(words - skip)
+
+
+def profile_of(key: str, **rates: float) -> TeacherProfile:
+    """A profile for an episode."""
+    return TeacherProfile(key=digest("profile", key), **rates)

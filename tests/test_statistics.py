@@ -1,0 +1,129 @@
+import time
+
+import numpy as np
+import pytest
+
+from dataenv.statistics import (
+    Interval,
+    expected_best_of,
+    mcnemar,
+    mean_bootstrap,
+    paired_bootstrap,
+    smallest_detectable_gain,
+    wilson,
+)
+
+
+def outcomes(wins: int, losses: int, ties: int = 5) -> tuple[list[bool], list[bool]]:
+    before = [False] * wins + [True] * losses + [True] * ties
+    return before, [True] * wins + [False] * losses + [True] * ties
+
+
+def test_wilson_matches_a_published_interval():
+    # Newcombe 1998, Statistics in Medicine 17:857, table I: 81 of 263, method 3.
+    interval = wilson(81, 263)
+    assert (interval.low, interval.high) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+
+
+def test_wilson_knows_nothing_without_items_and_stays_in_range():
+    assert wilson(0, 0) == Interval(0.0, 1.0)
+    assert wilson(0, 10).low == 0.0 < wilson(0, 10).high < 1.0 == wilson(10, 10).high
+
+
+@pytest.mark.parametrize("successes, n, level", [(5, 4, 0.95), (-1, 4, 0.95), (1, 4, 1.0)])
+def test_wilson_refuses_and_shows_the_value(successes, n, level):
+    with pytest.raises(ValueError, match="got"):
+        wilson(successes, n, level)
+
+
+def test_mean_bootstrap_agrees_with_the_normal_interval():
+    values = np.random.default_rng(1).normal(size=400)
+    half = 1.96 * values.std() / 20
+    interval = mean_bootstrap(values, draws=4000)
+    expected = (values.mean() - half, values.mean() + half)
+    assert (interval.low, interval.high) == pytest.approx(expected, abs=0.01)
+
+
+def test_bootstrap_depends_on_the_seed_alone():
+    before, after = outcomes(20, 10)
+    assert paired_bootstrap(before, after) == paired_bootstrap(before, after)
+    assert paired_bootstrap(before, after) != paired_bootstrap(before, after, seed=1)
+
+
+def test_paired_bootstrap_finds_a_constant_gain_exactly():
+    assert paired_bootstrap([0.0, 1.0, 2.0], [0.5, 1.5, 2.5]) == Interval(0.5, 0.5)
+
+
+def test_clusters_of_one_change_nothing_and_copies_add_no_certainty():
+    values = list(np.random.default_rng(2).normal(size=50))
+    plain = mean_bootstrap(values)
+    assert mean_bootstrap(values, clusters=range(50)) == plain
+    copied = mean_bootstrap(values * 9, clusters=list(range(50)) * 9)
+    assert (copied.low, copied.high) == pytest.approx((plain.low, plain.high))
+
+
+def test_bootstrap_of_a_large_benchmark_is_quick():
+    start = time.perf_counter()
+    mean_bootstrap(np.zeros(5000))
+    assert time.perf_counter() - start < 5
+
+
+@pytest.mark.parametrize("before, after", [([], []), ([1.0], [1.0, 0.0]), ([1.0], [float("nan")])])
+def test_paired_bootstrap_refuses_what_it_cannot_pair(before, after):
+    with pytest.raises(ValueError, match="got"):
+        paired_bootstrap(before, after)
+
+
+def test_clusters_must_be_as_many_as_values():
+    with pytest.raises(ValueError, match=r"got \(2, 1\)"):
+        mean_bootstrap([0.0, 1.0], clusters=["a"])
+
+
+@pytest.mark.parametrize(
+    "wins, losses, p", [(30, 15, 0.036), (60, 40, 0.057), (0, 0, 1), (5, 5, 1)]
+)
+def test_mcnemar_reproduces_known_values_both_ways(wins, losses, p):
+    assert mcnemar(*outcomes(wins, losses)) == pytest.approx(p, abs=5e-4)
+    assert mcnemar(*outcomes(losses, wins)) == mcnemar(*outcomes(wins, losses))
+
+
+def test_mcnemar_is_exact_far_out():
+    assert mcnemar(*outcomes(60, 0)) == 2.0**-59
+    assert mcnemar(*outcomes(2000, 0)) == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize("before, after", [([], []), ([True], [True, False]), ([0.5], [1])])
+def test_mcnemar_refuses_what_is_not_paired_right_or_wrong(before, after):
+    with pytest.raises(ValueError, match="got"):
+        mcnemar(before, after)
+
+
+@pytest.mark.parametrize(
+    "n, points", [(100, 12.5), (200, 8.9), (500, 5.6), (1000, 4.0), (2000, 2.8)]
+)
+def test_smallest_detectable_gain_reproduces_the_table(n, points):
+    assert round(100 * smallest_detectable_gain(n), 1) == points
+
+
+def test_smallest_detectable_gain_never_exceeds_one():
+    assert smallest_detectable_gain(1, discordance=1.0) == 1.0
+
+
+@pytest.mark.parametrize(
+    "n, k, points",
+    [(100, 10, 7.5), (100, 50, 11.1), (200, 10, 5.3), (200, 50, 7.8)]
+    + [(500, 10, 3.4), (500, 50, 4.9), (1000, 10, 2.4), (1000, 50, 3.5)],
+)
+def test_expected_best_of_reproduces_the_table_at_a_base_of_40_percent(n, k, points):
+    assert 100 * expected_best_of(n, k, p=0.4) == pytest.approx(points, abs=0.1)
+
+
+def test_one_candidate_is_not_selected_and_two_have_a_closed_form():
+    assert expected_best_of(100, 1) == pytest.approx(0.0, abs=1e-12)
+    assert expected_best_of(100, 2) == pytest.approx(0.05 / np.sqrt(np.pi), rel=1e-5)
+
+
+@pytest.mark.parametrize("n, k, p", [(0, 1, 0.5), (1, 0, 0.5), (1, 1, 1.5)])
+def test_expected_best_of_refuses_and_shows_the_value(n, k, p):
+    with pytest.raises(ValueError, match="got"):
+        expected_best_of(n, k, p)
