@@ -26,6 +26,7 @@ from dataenv.hashing import rng_of
 from dataenv.rows import join_prompt
 from dataenv.tasks.procedural import general
 from dataenv.tasks.procedural.targets import DOMAINS
+
 USER, ASSISTANT, END, PAD = "<|user|>", "<|assistant|>", "<|end|>", "<|pad|>"
 PRETOKEN = r" ?[A-Za-z]{1,16}| ?\d| ?[^\sA-Za-z\d]|\s"
 MIXTURE = {"arithmetic": 0.22, "hinted_law": 0.22, "hinted_sentence": 0.12, "primitive": 0.14,
@@ -197,7 +198,7 @@ def train(model, data, minutes: float, peak: float, seed: int, curve: Path) -> N
             seen += tokens.numel()
             losses.append(loss.item())
             if (step + 1) % 200 == 0:
-                record = {"step": step + 1, "tokens": seen, "loss": round(np.mean(losses), 4),
+                record = {"step": step + 1, "tokens": seen, "loss": round(float(np.mean(losses)), 4),
                           "minutes": round((time.monotonic() - began) / 60, 2)}
                 losses = []
                 out.write(json.dumps(record) + "\n")
@@ -231,8 +232,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--learning-rate", type=float, default=3e-3)
-    arguments = parser.parse_args()
-    args = arguments
+    args = parser.parse_args()
     seed = int(rng_of("base", args.base).random() * 2**31)
     jobs = [(args.base, number, 5000) for number in range(args.examples // 5000)]
     with multiprocessing.Pool(args.threads) as pool:

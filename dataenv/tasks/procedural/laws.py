@@ -39,7 +39,7 @@ class Quantity:
         """A value: from the lower third at difficulty 1, from the whole range above."""
         count = int(round((self.high - self.low) / self.step)) + 1
         if difficulty == 1:
-            count = max(3, count // 3)
+            count = min(count, max(3, count // 3))
         value = Fraction(str(self.low)) + rng.randrange(count) * Fraction(str(self.step))
         return int(value) if value.denominator == 1 else float(value)
 
