@@ -1,0 +1,152 @@
+"""Operations that keep good rows: verify, filter, dedup, decontaminate."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from dataenv.contamination import OverlapIndex, normalised_words
+from dataenv.errors import InvalidAction
+from dataenv.operations.base import Effect, Result, Tools, arg
+from dataenv.operations.writing import read, solve_request
+from dataenv.rows import Row, WorkingSet
+from dataenv.tasks.graders import Grader, get_grader
+from dataenv.teachers.parsing import BadReply, text_field
+
+SHINGLE = 3
+
+
+@dataclass(frozen=True)
+class Verify:
+    """Have the teacher solve rows again and drop those whose answer finds no majority; one call a
+    vote."""
+
+    votes: int = arg("New solutions per row.", low=1, high=5, default=1)
+    n: int = arg("At most so many rows.", low=1, high=1024, default=512)
+    scope: str = arg(
+        "unverified: rows not checked before; all: every row.",
+        choices=("unverified", "all"),
+        default="unverified",
+    )
+
+
+def verify(op: Verify, rows: WorkingSet, tools: Tools) -> Result:
+    """A row stays if at least half of the votes give its answer. Rows without an answer go."""
+    chosen = [i for i, r in enumerate(rows) if op.scope == "all" or not r.verified][: op.n]
+    if not chosen:
+        raise InvalidAction("there is no row to verify.", "Use scope 'all' to check rows again.")
+    grader = get_grader(tools.task.grader)
+    before = tools.broker.used
+    requests = [solve_request(rows.rows[i], tools) for i in chosen for _ in range(op.votes)]
+    replies = tools.broker.complete(requests)
+    checked: dict[int, Row | None] = {}
+    dropped = []
+    for place, index in enumerate(chosen):
+        row = rows.rows[index]
+        votes = replies[place * op.votes : (place + 1) * op.votes]
+        agree = sum(_agrees(grader, row, reply) for reply in votes)
+        if 2 * agree >= op.votes and agree:
+            checked[index] = _marked(row, f"verify {agree}/{op.votes}")
+        else:
+            checked[index] = None
+            dropped.append((row.id, f"{agree} of {op.votes} new solutions agree"))
+    kept = [checked.get(i, row) for i, row in enumerate(rows)]
+    calls = tools.broker.used - before
+    left = tuple(row for row in kept if row is not None)
+    return WorkingSet(left, rows.sequential), Effect("verify", 0, tuple(dropped), calls)
+
+
+def _agrees(grader: Grader, row: Row, reply) -> bool:
+    try:
+        found = grader.extract(text_field(read(reply), "output"))
+    except BadReply:
+        return False
+    own = grader.extract(row.output)
+    return own is not None and found is not None and found.strip() == own.strip()
+
+
+def _marked(row: Row, check: str) -> Row:
+    origin = dataclasses.replace(row.provenance, checks=(*row.provenance.checks, check))
+    return dataclasses.replace(row, provenance=origin)
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Drop rows that break the format: no readable answer, too long, or too short."""
+
+    max_tokens: int = arg("Longest row, in the student's tokens.", low=8, high=8192, default=256)
+    min_words: int = arg("Fewest words of a question.", low=1, high=100, default=2)
+
+
+def filter_rows(op: Filter, rows: WorkingSet, tools: Tools) -> Result:
+    """The first reason that applies is given."""
+    grader = get_grader(tools.task.grader)
+
+    def reason(row: Row) -> str:
+        if grader.extract(row.output) is None:
+            return "no readable answer"
+        if len(row.prompt.split()) < op.min_words:
+            return "question too short"
+        tokens = tools.count_tokens(row.prompt) + tools.count_tokens(row.output)
+        return "too long" if tokens > op.max_tokens else ""
+
+    return _drop_by("filter", rows, [reason(row) for row in rows])
+
+
+@dataclass(frozen=True)
+class Dedup:
+    """Drop repeated rows: the same question again (exact), or nearly so (near)."""
+
+    level: str = arg(
+        "exact: the same words; near: most of the same three-word pieces, numbers included.",
+        choices=("exact", "near"),
+        default="exact",
+    )
+    threshold: float = arg("near: share of pieces in common.", low=0.5, high=1.0, default=0.9)
+
+
+def dedup(op: Dedup, rows: WorkingSet, tools: Tools) -> Result:
+    """The first of equal rows stays."""
+    seen: dict[str, str] = {}
+    pieces: list[tuple[str, frozenset]] = []
+    index: dict[tuple[str, ...], list[int]] = {}
+    reasons = []
+    for row in rows:
+        words = normalised_words(row.prompt)
+        text = " ".join(words)
+        twin = seen.get(text)
+        if twin is None and op.level == "near":
+            own = frozenset(zip(*(words[k:] for k in range(SHINGLE)), strict=False)) or frozenset(
+                [tuple(words)]
+            )
+            near = {i for piece in own for i in index.get(piece, ())}
+            close = [i for i in near if _jaccard(own, pieces[i][1]) >= op.threshold]
+            twin = pieces[min(close)][0] if close else None
+            if twin is None:
+                for piece in own:
+                    index.setdefault(piece, []).append(len(pieces))
+                pieces.append((row.id, own))
+        reasons.append(f"repeats row {twin}" if twin else "")
+        seen.setdefault(text, row.id)
+    return _drop_by("dedup", rows, reasons)
+
+
+def _jaccard(one: frozenset, other: frozenset) -> float:
+    return len(one & other) / len(one | other)
+
+
+@dataclass(frozen=True)
+class Decontaminate:
+    """Drop rows that repeat public items. Training does so in any case; this shows them early."""
+
+
+def decontaminate(op: Decontaminate, rows: WorkingSet, tools: Tools) -> Result:
+    """Names the public item that each dropped row repeats."""
+    overlap = OverlapIndex(tools.task, tools.task.public)
+    found = [overlap.find(row) for row in rows]
+    return _drop_by("decontaminate", rows, [f"repeats public item {i}" if i else "" for i in found])
+
+
+def _drop_by(name: str, rows: WorkingSet, reasons: list[str]) -> Result:
+    dropped = tuple((row.id, why) for row, why in zip(rows, reasons, strict=True) if why)
+    return rows.kept(not why for why in reasons), Effect(name, 0, dropped)

@@ -1,0 +1,85 @@
+"""Operations that look, train and finish: inspect, train, submit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dataenv.errors import BudgetExhausted, InvalidAction
+from dataenv.hashing import rng_of
+from dataenv.operations.base import Effect, Result, Tools, arg
+from dataenv.rows import WorkingSet
+
+
+@dataclass(frozen=True)
+class Inspect:
+    """Look at rows, public items or seeds; costs a step, no call."""
+
+    what: str = arg("What to look at.", choices=("rows", "public", "seeds"), default="rows")
+    n: int = arg("How many, at random.", low=1, high=50, default=8)
+    topic: str = arg("Only this topic; empty: any.", default="")
+
+
+def inspect(op: Inspect, rows: WorkingSet, tools: Tools) -> Result:
+    """Shows content, provenance and, for public items, the gold answer."""
+    if op.topic and op.topic not in tools.task.topics:
+        known = ", ".join(tools.task.topics)
+        raise InvalidAction(f"there is no topic {op.topic[:60]!r}.", f"Topics: {known}.")
+    if op.what == "rows":
+        found = [
+            (row.id, row.prompt, row.output, "; ".join(row.provenance.checks))
+            for row in rows
+            if op.topic in ("", tools.topics.topic_of(row.prompt))
+        ]
+    else:
+        items = tools.task.public if op.what == "public" else tools.task.seeds
+        found = [
+            (item.id, item.prompt, item.gold, item.topic)
+            for item in items
+            if op.topic in ("", item.topic if op.what == "public" else _topic(tools, item.prompt))
+        ]
+    rng = rng_of("inspect", tools.key, rows.digest, op.what, op.topic, tools.step)
+    shown = rng.sample(found, min(op.n, len(found)))
+    return rows, Effect("inspect", shown=(("shown", tuple(shown)),))
+
+
+def _topic(tools: Tools, prompt: str) -> str:
+    return tools.topics.topic_of(prompt)
+
+
+@dataclass(frozen=True)
+class Train:
+    """Fine-tune the student from its base on the set and evaluate it."""
+
+
+def train(op: Train, rows: WorkingSet, tools: Tools) -> Result:
+    """Refuses a set that is too small before a training is charged."""
+    if tools.trainings_left < 1:
+        raise BudgetExhausted("no training is left.", "Submit.")
+    if len(rows) < tools.min_rows:
+        raise InvalidAction(
+            f"the set holds {len(rows)} rows; {tools.min_rows} are needed to train.",
+            "Generate or label more.",
+        )
+    return rows, Effect("train", trains=True)
+
+
+@dataclass(frozen=True)
+class Submit:
+    """End the episode with the best evaluated set, or a named one."""
+
+    evaluation: int | None = arg(
+        "Number of the evaluation to submit; none: the best by public score.",
+        low=1,
+        high=10_000,
+        default=None,
+    )
+
+
+def submit(op: Submit, rows: WorkingSet, tools: Tools) -> Result:
+    """Names an evaluation that exists, or none."""
+    if op.evaluation is not None and op.evaluation > len(tools.evaluated):
+        raise InvalidAction(
+            f"there is no evaluation {op.evaluation}.", f"{len(tools.evaluated)} have been made."
+        )
+    choice = None if op.evaluation is None else op.evaluation - 1
+    return rows, Effect("submit", submits=True, choice=choice)

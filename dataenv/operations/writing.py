@@ -1,0 +1,241 @@
+"""Operations that have the teacher write: generate, label, expand, rewrite."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dataenv import prompts
+from dataenv.errors import InvalidAction
+from dataenv.hashing import rng_of
+from dataenv.operations.base import Effect, Result, Tools, arg
+from dataenv.rows import Provenance, Row, WorkingSet
+from dataenv.teachers.base import CallError, ChatRequest, Completion
+from dataenv.teachers.parsing import BadReply, parse_object, text_field
+
+STYLES = ("worked", "direct")
+STYLE_HELP = "Solutions with steps (worked) or the final answer alone (direct)."
+
+
+@dataclass(frozen=True)
+class Generate:
+    """Have the teacher write new problems with solutions, one call each, and add them."""
+
+    brief: str = arg("What is wanted, in words, e.g. 'hard problems about circuits'.")
+    n: int = arg("How many problems.", low=1, high=256, default=16)
+    examples: tuple[str, ...] = arg(
+        "Ids of public items, seeds or rows: write more problems like these.",
+        max_items=64,
+        default=(),
+    )
+    style: str = arg(STYLE_HELP, choices=STYLES, default="worked")
+
+
+def generate(op: Generate, rows: WorkingSet, tools: Tools) -> Result:
+    """One call per problem; every call sees one of the examples, in turn."""
+    texts = _texts_of(op.examples, rows, tools)
+    if not op.brief.strip() and not texts:
+        raise InvalidAction("generate.brief is empty.", "Say what is wanted, or give examples.")
+    parents = [(i,) for i, _ in texts] or [()]
+    chosen = [texts[k % len(texts)][1] if texts else "" for k in range(op.n)]
+    requests = [_generate_request(op.brief, text, op.style, tools) for text in chosen]
+    origins = [parents[k % len(parents)] for k in range(op.n)]
+    return _add_written("generate", rows, tools, requests, origins)
+
+
+@dataclass(frozen=True)
+class Expand:
+    """Have the teacher write more problems like rows of the set, one call each."""
+
+    n: int = arg("How many new problems.", low=1, high=256, default=16)
+    rows: tuple[str, ...] = arg(
+        "Ids of the rows to write more of; none: rows drawn at random.", default=()
+    )
+    style: str = arg(STYLE_HELP, choices=STYLES, default="worked")
+
+
+def expand(op: Expand, rows: WorkingSet, tools: Tools) -> Result:
+    """As generate, with rows of the set as the examples."""
+    chosen = _rows_of(op.rows, rows) if op.rows else list(rows)
+    if not chosen:
+        raise InvalidAction("there are no rows to expand.", "Generate or label some first.")
+    rng = rng_of("expand", tools.key, rows.digest, op.n)
+    picks = [chosen[k % len(chosen)] if op.rows else rng.choice(chosen) for k in range(op.n)]
+    requests = [_generate_request("", row.prompt, op.style, tools) for row in picks]
+    return _add_written("expand", rows, tools, requests, [(row.id,) for row in picks])
+
+
+@dataclass(frozen=True)
+class Label:
+    """Have the teacher solve seed questions, one call each, and add them as rows."""
+
+    n: int = arg("How many seed questions.", low=1, high=256, default=16)
+    ids: tuple[str, ...] = arg("Which seed questions; none: unused ones at random.", default=())
+    style: str = arg(STYLE_HELP, choices=STYLES, default="worked")
+
+
+def label(op: Label, rows: WorkingSet, tools: Tools) -> Result:
+    """Seeds that are in the set already are not solved again."""
+    used = {parent for row in rows for parent in row.provenance.parents}
+    seeds = {item.id: item for item in tools.task.seeds}
+    if op.ids:
+        unknown = [i for i in op.ids if i not in seeds]
+        if unknown:
+            raise InvalidAction(f"no seed question has the id {unknown[0][:40]!r}.")
+        chosen = [seeds[i] for i in op.ids]
+    else:
+        free = [item for item in tools.task.seeds if item.id not in used]
+        if not free:
+            raise InvalidAction("no unused seed question is left.", "Use generate or expand.")
+        rng_of("label", tools.key, rows.digest).shuffle(free)
+        chosen = free[: op.n]
+    requests = [_solve_request(item.prompt, op.style, tools) for item in chosen]
+    before = tools.broker.used
+    made, dropped = [], []
+    for item, reply in zip(chosen, tools.broker.complete(requests), strict=True):
+        try:
+            output = text_field(read(reply), "output")
+        except BadReply as error:
+            dropped.append((item.id, f"unusable reply: {error}"))
+            continue
+        origin = Provenance("label", (reply.call,), (item.id,), step=tools.step)
+        made.append(Row(item.instruction, item.input, output, origin))
+    effect = Effect(
+        "label", len(made), tuple(dropped), calls=tools.broker.used - before
+    )
+    return rows.extended(made), effect
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """Have the teacher rewrite rows, one call each: solve them anew in a style, or rephrase them."""
+
+    to: str = arg(
+        "worked or direct: a new solution; rephrase: new words for the question.",
+        choices=(*STYLES, "rephrase"),
+    )
+    n: int = arg("At most so many rows.", low=1, high=512, default=64)
+    rows: tuple[str, ...] = arg("Ids of the rows; none: the first n.", default=())
+
+
+def rewrite(op: Rewrite, rows: WorkingSet, tools: Tools) -> Result:
+    """A rewritten row takes the place of the old; where the reply is unusable the old row stays."""
+    chosen = (_rows_of(op.rows, rows) if op.rows else list(rows))[: op.n]
+    if not chosen:
+        raise InvalidAction("there are no rows to rewrite.", "Generate or label some first.")
+    requests = [
+        _request("rephrase", problem=row.prompt)
+        if op.to == "rephrase"
+        else _solve_request(row.prompt, op.to, tools)
+        for row in chosen
+    ]
+    before = tools.broker.used
+    new: dict[str, Row] = {}
+    dropped = []
+    for row, reply in zip(chosen, tools.broker.complete(requests), strict=True):
+        try:
+            new[row.id] = _rewritten(row, op.to, reply, tools.step)
+        except BadReply as error:
+            dropped.append((row.id, f"kept as it was: {error}"))
+    changed = tuple(new.get(row.id, row) for row in rows)
+    calls = tools.broker.used - before
+    effect = Effect("rewrite", 0, tuple(dropped), calls, shown=(("rewritten", len(new)),))
+    return WorkingSet(changed, rows.sequential), effect
+
+
+def _rewritten(row: Row, to: str, reply: Completion | CallError, step: int) -> Row:
+    data = read(reply)
+    calls = (*row.provenance.calls, reply.call)
+    origin = Provenance("rewrite", calls, (row.id, *row.provenance.parents), step=step)
+    if to == "rephrase":
+        instruction = text_field(data, "instruction")
+        return Row(instruction, text_field(data, "input", required=False), row.output, origin)
+    return dataclasses.replace(row, output=text_field(data, "output"), provenance=origin)
+
+
+def read(reply: Completion | CallError) -> dict:
+    """The JSON object of a reply.
+
+    Raises:
+        BadReply: There is none, or the call failed.
+    """
+    if isinstance(reply, CallError):
+        raise BadReply(f"{reply.kind}: {reply.message}")
+    return parse_object(reply.text)
+
+
+def _add_written(
+    name: str,
+    rows: WorkingSet,
+    tools: Tools,
+    requests: Sequence[ChatRequest],
+    parents: Sequence[tuple[str, ...]],
+) -> Result:
+    before = tools.broker.used
+    made, dropped = [], []
+    for reply, origin in zip(tools.broker.complete(requests), parents, strict=True):
+        try:
+            data = read(reply)
+            made.append(
+                Row(
+                    text_field(data, "instruction"),
+                    text_field(data, "input", required=False),
+                    text_field(data, "output"),
+                    Provenance(name, (reply.call,), origin, step=tools.step),
+                )
+            )
+        except BadReply as error:
+            dropped.append((reply.call, f"unusable reply: {error}"))
+    calls = tools.broker.used - before
+    return rows.extended(made), Effect(name, len(made), tuple(dropped), calls)
+
+
+def _request(name: str, **gaps: str) -> ChatRequest:
+    return ChatRequest((("user", prompts.load(name, **gaps)),))
+
+
+def _generate_request(brief: str, example: str, style: str, tools: Tools) -> ChatRequest:
+    examples = f"More like this one:\n<example>\n{example}\n</example>" if example else ""
+    return _request(
+        "generate",
+        description=tools.task.description,
+        brief=brief or "problems like the example",
+        examples=examples,
+        style=prompts.load(f"style_{style}"),
+        answer_format=tools.task.answer_format,
+    )
+
+
+def _solve_request(problem: str, style: str, tools: Tools) -> ChatRequest:
+    return _request(
+        "solve",
+        problem=problem,
+        style=prompts.load(f"style_{style}"),
+        answer_format=tools.task.answer_format,
+    )
+
+
+def solve_request(row: Row, tools: Tools) -> ChatRequest:
+    """A request to solve a row's problem from scratch."""
+    return _solve_request(row.prompt, "worked", tools)
+
+
+def _rows_of(ids: Sequence[str], rows: WorkingSet) -> list[Row]:
+    table = {row.id: row for row in rows}
+    unknown = [i for i in ids if i not in table]
+    if unknown:
+        raise InvalidAction(f"no row has the id {unknown[0][:40]!r}.", "See inspect for ids.")
+    return [table[i] for i in ids]
+
+
+def _texts_of(ids: Sequence[str], rows: WorkingSet, tools: Tools) -> list[tuple[str, str]]:
+    table = {i: item.prompt for i, item in tools.task.items_by_id.items()}
+    table |= {row.id: row.prompt for row in rows}
+    unknown = [i for i in ids if i not in table]
+    if unknown:
+        raise InvalidAction(
+            f"no public item, seed or row has the id {unknown[0][:40]!r}.",
+            "Ids are shown by inspect and in bad cases.",
+        )
+    return [(i, table[i]) for i in ids]
