@@ -108,7 +108,7 @@ class Slice:
         rows: Rows of the working set that read like it.
         share: Those rows as a share of the set.
         verified: Share of those rows whose answer was checked.
-        change: Score now minus at the evaluation before.
+        change: Score now minus at the evaluation before it.
         progress: That change per row added in between; 0 if none was.
     """
 
@@ -248,6 +248,7 @@ def slices(
     before: Evaluation | None,
     rows_now: Sequence[tuple[str, bool]],
     rows_before: Sequence[tuple[str, bool]],
+    rows_evaluated: Sequence[tuple[str, bool]],
 ) -> tuple[Slice, ...]:
     """Topics from weakest to strongest (ties by the number of items, most first).
 
@@ -256,6 +257,7 @@ def slices(
         now, before: The newest evaluation, and the one before it (None at the base).
         rows_now: (topic that a row reads like, whether it was checked), for the set now.
         rows_before: The same for the set of the evaluation before.
+        rows_evaluated: The same for the set of the newest evaluation.
     """
     found = []
     for topic in sorted({item.topic for item in items}):
@@ -263,7 +265,9 @@ def slices(
         score = sum(now.correct[i] for i in chosen) / len(chosen)
         earlier = sum(before.correct[i] for i in chosen) / len(chosen) if before else score
         flags = [checked for name, checked in rows_now if name == topic]
-        added = len(flags) - sum(name == topic for name, _ in rows_before)
+        added = sum(name == topic for name, _ in rows_evaluated) - sum(
+            name == topic for name, _ in rows_before
+        )
         found.append(
             Slice(
                 name=topic,

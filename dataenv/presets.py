@@ -1,0 +1,79 @@
+"""Presets: the sizes and budgets of every registered id, in one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from dataenv.config import DecodingConfig, TrainingConfig, require
+
+
+@dataclass(frozen=True)
+class EnvConfig:
+    """Everything that an environment is made of. Keys of YAML files are these fields."""
+
+    domain: str = "science"
+    """An offline domain: science, code or finance."""
+    student: str = "nano-a"
+    """A name of `dataenv.students.STUDENTS`, a checkpoint folder, or a hub id."""
+    split: str = "train"
+    """Targets to draw from at reset: train, validation or test."""
+    public: int = 128
+    """Visible items."""
+    reward: int = 300
+    """Hidden items that feed the reward; 0: the public ones do."""
+    private: int = 1000
+    """Hidden items that are scored once, at the end."""
+    seeds: int = 400
+    """Raw questions without answers."""
+    retention: int = 40
+    """General items, for forgetting."""
+    min_rows: int = 32
+    """Fewest rows of a valid set."""
+    max_rows: int = 256
+    """Rows that training uses; the rest is ignored."""
+    calls: int = 800
+    """Teacher calls."""
+    trainings: int = 8
+    """Trainings."""
+    steps: int = 60
+    """Environment steps."""
+    wall_clock_s: float | None = None
+    """Seconds until the episode truncates; none: no limit."""
+    reward_mode: str = "dense"
+    """dense: the change at every evaluation; final: everything at the end."""
+    cost_weight: float = 0.0
+    """Charged for the share of calls and of trainings used."""
+    invalid_penalty: float = 0.01
+    """Charged for an invalid action."""
+    score_private: bool = True
+    """Whether the submission is scored on the private items; off in RL training."""
+    threads: int = 1
+    """Torch threads of the student."""
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    """How the student is trained."""
+    decoding: DecodingConfig = field(default_factory=DecodingConfig)
+    """How the student is asked."""
+
+    def __post_init__(self) -> None:
+        require(self.split in ("train", "validation", "test"), "split", self.split,
+                "'train', 'validation' or 'test'")
+        require(self.reward_mode in ("dense", "final"), "reward_mode", self.reward_mode,
+                "'dense' or 'final'")
+        for name in ("public", "private", "min_rows", "calls", "trainings", "steps", "threads"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        for name in ("reward", "seeds", "retention", "cost_weight", "invalid_penalty"):
+            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        require(self.max_rows >= self.min_rows, "max_rows", self.max_rows, "at least min_rows")
+
+
+FAST = {"public": 128, "reward": 200, "private": 500, "seeds": 200, "retention": 30,
+        "min_rows": 32, "max_rows": 256, "calls": 800, "trainings": 8, "steps": 60}
+FULL = {"public": 200, "reward": 300, "private": 1000, "seeds": 1000, "retention": 60,
+        "min_rows": 1000, "max_rows": 2000, "calls": 50_000, "trainings": 30, "steps": 400}
+
+PRESETS: dict[str, dict] = {
+    f"dataenv/{domain.capitalize()}{suffix}-v0": {"domain": domain, **sizes}
+    for domain in ("science", "code", "finance")
+    for suffix, sizes in (("", FULL), ("-fast", FAST))
+}
+"""Keyword arguments by registered id."""
