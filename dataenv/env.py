@@ -125,6 +125,7 @@ class EpisodeState:
     ended: str = ""
     effect: Effect | None = None
     error: str = ""
+    flags: tuple[str, ...] = ()
 
 
 class DataEnv(gym.Env):
@@ -268,6 +269,7 @@ class DataEnv(gym.Env):
         saved["log"] = list(saved["log"])
         saved["evaluated"] = [Scores.from_dict(each) for each in saved["evaluated"]]
         saved["effect"] = _effect_from(saved["effect"])
+        saved["flags"] = tuple(saved["flags"])
         self._begin(EpisodeState(**saved), snapshot["rates"], Scores.from_dict(snapshot["base"]))
         self.broker.restore(snapshot["broker"])
         self.outcome = _outcome_from(snapshot["outcome"])
@@ -313,6 +315,29 @@ class DataEnv(gym.Env):
         if choice is not None:
             return state.evaluated[choice].rows
         return state.rows if self._is_valid(state.rows) else WorkingSet()
+
+    def insert_reference(self, source: str, count: int, seed: int) -> None:
+        """Puts rows from the private distribution into the set, and marks the episode.
+
+        Args:
+            source: ``clean`` for right solutions, ``teacher`` for the teacher's own.
+            count: How many rows; the teacher's are charged, and what it garbles is left out.
+            seed: Of the draw.
+
+        Raises:
+            ConfigError: The task has no reference, or `source` is unknown.
+        """
+        from dataenv.operations.writing import solved
+
+        if self.task.reference is None or source not in ("clean", "teacher"):
+            raise ConfigError(f"no reference {source!r} for the task {self.task.name!r}")
+        state = self._running()
+        rows = self.task.reference(count, seed)
+        if source == "teacher":
+            rows = solved(rows, self._tools())
+        state.rows = state.rows.extended(rows)
+        state.flags = (*state.flags, "privileged")
+        self._refresh()
 
     def operation_mask(self) -> dict[str, bool]:
         """Which operations can be of use now: exhausted budgets rule theirs out."""
@@ -491,7 +516,7 @@ class DataEnv(gym.Env):
         state, config = self._need_state(), self.config
         self._choice = choice
         index = self._submission_index(choice)
-        flags = []
+        flags = list(state.flags)
         last = (state.evaluated[-1] if state.evaluated else self._base).reward.score
         if index is not None:
             final = state.evaluated[index]

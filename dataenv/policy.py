@@ -1,0 +1,98 @@
+"""The policy protocol, and the loop that runs one episode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from dataenv.env import DataEnv, Outcome
+from dataenv.evaluation import EvalReport
+from dataenv.tasks.base import Task
+
+
+@dataclass(frozen=True)
+class Briefing:
+    """What a controller knows at the start: the visible part of the task, and the budgets.
+
+    Args:
+        task: The task with its hidden items taken out.
+        limits: Budget limits and set sizes, by the names of `EnvConfig`.
+        seed: For the controller's own choices.
+    """
+
+    task: Task
+    limits: Mapping[str, float]
+    seed: int
+
+
+class Policy(Protocol):
+    """Whatever chooses operations."""
+
+    name: str
+
+    def begin(self, briefing: Briefing) -> None:
+        """Forgets the last episode and looks at a new one."""
+        ...
+
+    def act(self, observation: Mapping[str, Any], report: EvalReport) -> dict[str, Any]:
+        """The next operation."""
+        ...
+
+
+@dataclass(frozen=True)
+class Episode:
+    """A finished episode."""
+
+    outcome: Outcome
+    total_reward: float
+    steps: list[dict[str, Any]] = field(repr=False)
+
+
+LIMITS = ("calls", "trainings", "steps", "min_rows", "max_rows")
+
+
+def briefing_of(env: DataEnv, seed: int) -> Briefing:
+    """The visible part of an environment that has been reset."""
+    import dataclasses
+
+    visible = dataclasses.replace(env.task, reward=(), private=(), reference=None, target="")
+    return Briefing(visible, {name: getattr(env.config, name) for name in LIMITS}, seed)
+
+
+def run_episode(
+    env: DataEnv,
+    policy: Policy,
+    seed: int,
+    options: dict[str, Any] | None = None,
+    on_step: Callable[[dict[str, Any]], None] | None = None,
+) -> Episode:
+    """Runs a policy until the episode ends.
+
+    Args:
+        env: The environment.
+        policy: The controller.
+        seed: Of the episode, and of the policy's own choices.
+        options: Passed to `reset`.
+        on_step: Called with the record of every step.
+    """
+    observation, info = env.reset(seed=seed, options=options)
+    policy.begin(briefing_of(env, seed))
+    if hasattr(policy, "use_reference"):  # references are no competitors and may see more
+        policy.use_reference(env)
+    steps: list[dict[str, Any]] = []
+    total, done = 0.0, False
+    while not done:
+        action = policy.act(observation, info["report"])
+        observation, reward, terminated, truncated, info = env.step(action)
+        total, done = total + reward, terminated or truncated
+        record = {
+            "step": len(steps) + 1,
+            "action": action,
+            "reward": reward,
+            "report": info["report"].to_dict(),
+        }
+        steps.append(record)
+        if on_step:
+            on_step(record)
+    return Episode(info["outcome"], total, steps)

@@ -1,0 +1,127 @@
+"""Wrappers: text in and out, and a masked menu of discrete actions for learned policies."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+from dataenv.env import DataEnv
+from dataenv.evaluation import EvalReport
+
+MAX_TEXT = 100_000
+RANKS = 8
+AMOUNTS = (16, 48)
+
+
+class TextIO(gym.Wrapper):
+    """Actions as JSON text, observations as the report's text. Bad JSON is an invalid action."""
+
+    def __init__(self, env: gym.Env) -> None:
+        super().__init__(env)
+        letters = "".join(map(chr, [10, *range(32, 127)]))
+        self.observation_space = spaces.Text(MAX_TEXT, min_length=0, charset=letters)
+        self.action_space = spaces.Text(MAX_TEXT, min_length=0, charset=letters)
+
+    def reset(self, **arguments: Any):
+        _, info = self.env.reset(**arguments)
+        return self._text(info), info
+
+    def step(self, action: str):
+        try:
+            parsed = json.loads(action) if len(action) <= MAX_TEXT else None
+        except (TypeError, ValueError, RecursionError):
+            parsed = action
+        _, reward, terminated, truncated, info = self.env.step(parsed)
+        return self._text(info), reward, terminated, truncated, info
+
+    def _text(self, info: dict[str, Any]) -> str:
+        text = info["report"].to_text()
+        return text.encode("ascii", "replace").decode()[:MAX_TEXT]
+
+
+def _menu() -> list[tuple[str, dict[str, Any]]]:
+    """(kind, arguments) of every discrete action; at most 64."""
+    entries: list[tuple[str, dict[str, Any]]] = []
+    for ranking in ("weakest", "progress"):
+        for rank in range(RANKS):
+            for amount in AMOUNTS:
+                entries.append(("topic", {"ranking": ranking, "rank": rank, "n": amount}))
+    entries += [("examples", {"rank": rank, "n": n}) for rank in range(RANKS) for n in AMOUNTS]
+    entries += [("label", {"n": n}) for n in AMOUNTS]
+    entries += [("mirror", {"n": n}) for n in AMOUNTS]
+    entries += [("op", {"op": "verify", "votes": votes}) for votes in (1, 3)]
+    entries += [("op", {"op": name}) for name in ("dedup", "filter", "rebalance", "revert")]
+    entries += [("op", {"op": "train"}), ("op", {"op": "submit"})]
+    return entries
+
+
+MENU = _menu()
+SUBMIT = len(MENU) - 1
+
+
+class DiscreteOperations(gym.Wrapper):
+    """One flattened Discrete: topics by rank of weakness or progress x amount, and the rest.
+
+    Submitting is masked until half of the trainings are used, unless nothing else is left.
+    """
+
+    env: DataEnv
+
+    def __init__(self, env: gym.Env) -> None:
+        super().__init__(env)
+        self.action_space = spaces.Discrete(len(MENU))
+
+    def step(self, action: Any):
+        return self.env.step(self.operation(int(action)))
+
+    def operation(self, action: int) -> dict[str, Any]:
+        """The operation that a menu entry stands for now."""
+        kind, given = MENU[action]
+        report: EvalReport = self.env.unwrapped.report
+        task = self.env.unwrapped.task
+        if kind == "op":
+            return dict(given)
+        if kind == "label":
+            return {"op": "label", "n": given["n"]}
+        if kind == "mirror":
+            ids = [item.id for item in task.public][:64]
+            return {"op": "generate", "brief": "", "n": given["n"], "examples": ids}
+        ranked = list(report.slices)
+        if given.get("ranking") == "progress":
+            ranked.sort(key=lambda each: -each.progress)
+        if given["rank"] >= len(ranked):
+            return {"op": "nothing at this rank"}
+        topic = ranked[given["rank"]].name
+        if kind == "topic":
+            return {"op": "generate", "brief": f"problems about {topic}", "n": given["n"]}
+        wrong = [dict(c)["id"] for c in report.bad_cases if dict(c)["topic"] == topic]
+        ids = wrong or [item.id for item in task.public if item.topic == topic][:8]
+        return {"op": "generate", "brief": "", "n": given["n"], "examples": ids}
+
+    def action_masks(self) -> np.ndarray:
+        """Which menu entries are of use now, of shape (entries,), bool."""
+        env = self.env.unwrapped
+        allowed = env.operation_mask()
+        left = env.broker.left
+        topics = len(env.report.slices)
+        mask = np.zeros(len(MENU), bool)
+        for number, (kind, given) in enumerate(MENU):
+            if kind == "op":
+                mask[number] = allowed[given["op"]]
+            else:
+                mask[number] = given["n"] <= left and given.get("rank", 0) < topics
+        rows = len(env.working_set)
+        for number, (kind, given) in enumerate(MENU):
+            if kind == "op" and given["op"] == "verify":
+                mask[number] &= 0 < rows * given["votes"] <= left and any(
+                    not row.verified for row in env.working_set
+                )
+            if kind == "label":
+                mask[number] &= bool(env.task.seeds)
+        used = dict(env.report.budget)["trainings"][0]
+        mask[SUBMIT] = 2 * used >= env.config.trainings or not mask[:SUBMIT].any()
+        return mask
