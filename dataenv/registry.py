@@ -1,0 +1,66 @@
+"""Finding environments and controllers by name."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from dataenv.config import did_you_mean, from_mapping, override
+from dataenv.errors import ConfigError, UnknownNameError
+from dataenv.presets import PRESETS, EnvConfig
+
+
+def env_config(task: str, assignments: tuple[str, ...] | list[str] = (), **fields: Any) -> EnvConfig:
+    """The configuration of a registered id, with ``key=value`` overrides.
+
+    Raises:
+        UnknownNameError: There is no such id or key.
+        ConfigError: A value is wrong.
+    """
+    name = task if task.startswith("dataenv/") else f"dataenv/{task}"
+    if name not in PRESETS:
+        raise UnknownNameError(f"unknown task {task!r}{did_you_mean(name, list(PRESETS))}")
+    return override(from_mapping(EnvConfig, {**PRESETS[name], **fields}), assignments)
+
+
+def policy_table() -> dict[str, Any]:
+    """All controllers that come with the package, by name."""
+    from dataenv.baselines import BASELINES
+    from dataenv.policies import POLICIES
+
+    return {**POLICIES, **BASELINES}
+
+
+def make_policy(name: str) -> Any:
+    """A controller by name, or from a file: ``path/to/file.py:ClassName``.
+
+    Raises:
+        UnknownNameError: There is no such controller.
+        ConfigError: The file or the class in it cannot be used.
+    """
+    if ":" in name:
+        return _from_file(*name.rsplit(":", 1))
+    table = policy_table()
+    if name not in table:
+        raise UnknownNameError(f"unknown policy {name!r}{did_you_mean(name, list(table))}")
+    return table[name]()
+
+
+def _from_file(path: str, attribute: str) -> Any:
+    if not Path(path).is_file():
+        raise ConfigError(f"there is no file {path!r}; write --policy path/to/file.py:ClassName")
+    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    made = getattr(module, attribute, None)
+    if made is None:
+        raise ConfigError(f"{path} defines no {attribute!r}")
+    policy = made()
+    missing = [each for each in ("begin", "act") if not callable(getattr(policy, each, None))]
+    if missing:
+        raise ConfigError(f"{attribute} in {path} lacks the method {missing[0]!r}; see dataenv.Policy")
+    if not hasattr(policy, "name"):
+        policy.name = attribute
+    return policy
