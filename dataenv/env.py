@@ -150,7 +150,8 @@ class DataEnv(gym.Env):
     the result with the private score.
 
     ## Arguments
-    Fields of `EnvConfig` as keyword arguments. ``reset(options=...)`` takes ``split`` and ``target``
+    Fields of `EnvConfig` as keyword arguments, or a `config`; `student` may also be one that is loaded
+    already. ``reset(options=...)`` takes ``split`` and ``target``
     (a target's number) and ``teacher`` (rates of `TeacherProfile`).
 
     ## Version History
@@ -160,7 +161,9 @@ class DataEnv(gym.Env):
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi"], "render_fps": 1}
 
     def __init__(self, render_mode: str | None = None, config: EnvConfig | None = None,
-                 student: Student | None = None, **fields: Any) -> None:
+                 student: Student | str | None = None, **fields: Any) -> None:
+        if isinstance(student, str):
+            fields["student"], student = student, None
         self.config = config or from_mapping(EnvConfig, fields)
         if config and fields:
             raise ConfigError(f"give config or fields, not both: {', '.join(fields)}")

@@ -1,0 +1,60 @@
+"""Fixtures: a tiny random student for the mechanics; the shipped nano where learning matters."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from pathlib import Path
+
+import pytest
+
+import dataenv
+from dataenv.config import DecodingConfig, TrainingConfig
+from dataenv.env import DataEnv
+from dataenv.presets import EnvConfig
+from dataenv.students.local import LocalStudent
+
+NANO = Path(dataenv.__file__).parent / "students" / "nano_a"
+
+TINY = {
+    "public": 24, "reward": 24, "private": 30, "seeds": 40, "retention": 5, "min_rows": 8,
+    "max_rows": 32, "calls": 200, "trainings": 3, "steps": 30,
+    "training": TrainingConfig(epochs=1), "decoding": DecodingConfig(max_new_tokens=8),
+}
+
+
+@pytest.fixture(scope="session")
+def tiny_path(tmp_path_factory) -> Path:
+    """A checkpoint folder of a random one-layer Llama with nano's tokenizer."""
+    import torch
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    tokenizer = AutoTokenizer.from_pretrained(NANO)
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=16, intermediate_size=32, num_hidden_layers=1,
+        num_attention_heads=2, tie_word_embeddings=True, pad_token_id=0, bos_token_id=1,
+        eos_token_id=3))
+    folder = tmp_path_factory.mktemp("tiny")
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_student(tiny_path) -> LocalStudent:
+    """That checkpoint as a student."""
+    return LocalStudent(tiny_path, "tiny")
+
+
+@pytest.fixture
+def make_env(tiny_student):
+    """Builds small environments around the tiny student."""
+
+    def make(domain: str = "science", **fields) -> DataEnv:
+        config = EnvConfig(**{**TINY, "domain": domain, **fields})
+        return DataEnv(config=config, student=tiny_student)
+
+    return make
