@@ -105,25 +105,22 @@ class LocalStudent:
     def _fit(
         self, rows: WorkingSet, encoded: list[lean.Encoded], config: TrainingConfig, key: str
     ) -> tuple[Any, list[float], str]:
-        model = self._model
-        if config.lora_rank:
-            model = self._with_adapter(config)
-        for parameter in model.parameters():
-            parameter.requires_grad_(not config.lora_rank or parameter.requires_grad)
+        fit = lean.train
         if config.backend == "trl":
             from dataenv.students import trl
 
             fit = trl.train
-        else:
-            fit = lean.train
-        losses, diverged = fit(model, rows, encoded, config, key, self.format.pad_id)
-        if config.lora_rank:
-            model = model.merge_and_unload()  # type: ignore[operator]
-            self._model = model
-        weights = {k: v.detach().clone() for k, v in model.state_dict().items()}
+        for parameter in self._model.parameters():
+            parameter.requires_grad_(True)
+        model = self._with_adapter(config) if config.lora_rank else self._model
+        self._loaded = object()  # neither base nor anything known, until all went well
+        try:
+            losses, diverged = fit(model, rows, encoded, config, key, self.format.pad_id)
+        finally:
+            if config.lora_rank:
+                self._model = model.merge_and_unload()
+        weights = {k: v.detach().clone() for k, v in self._model.state_dict().items()}
         self._loaded = weights
-        if diverged:
-            self._load(None)
         return weights, losses, diverged
 
     def _with_adapter(self, config: TrainingConfig) -> Any:
