@@ -1,0 +1,195 @@
+"""Each operation does what it says, names what it drops, and costs what it says."""
+
+import pytest
+
+from dataenv.rows import Row, WorkingSet
+
+
+@pytest.fixture
+def env(make_env):
+    made = make_env()
+    made.reset(seed=3)
+    return made
+
+
+def do(env, op, **arguments):
+    """One operation, which must be valid; its effect as a dict."""
+    report = env.step({"op": op, **arguments})[4]["report"]
+    assert report.error == ""
+    return report.to_dict()["effect"]
+
+
+def put(env, *rows: Row):
+    env._state.rows = WorkingSet(rows)
+
+
+def test_generate_charges_a_call_a_row_and_records_its_calls(env):
+    effect = do(env, "generate", brief="easy problems", n=10)
+    assert effect["calls"] == 10 == env.broker.used
+    assert effect["added"] + effect["dropped"] == 10
+    assert all(len(row.provenance.calls) == 1 for row in env.working_set)
+
+
+def test_generate_with_examples_writes_problems_of_their_topics(env):
+    item = env.task.public[0]
+    do(env, "generate", brief="", n=30, examples=[item.id])
+    topics = [env.topics.topic_of(row.prompt) for row in env.working_set]
+    assert topics.count(item.topic) >= 20
+
+
+def test_a_brief_that_names_a_topic_yields_that_topic(env):
+    topic = env.task.topics[0]
+    do(env, "generate", brief=f"problems about {topic}", n=30)
+    assert [env.topics.topic_of(r.prompt) for r in env.working_set].count(topic) >= 18
+
+
+def test_generating_twice_gives_other_rows(env):
+    do(env, "generate", brief="easy problems", n=10)
+    first = {row.id for row in env.working_set}
+    do(env, "generate", brief="easy problems", n=10)
+    assert len({row.id for row in env.working_set}) > len(first) + 5
+
+
+def test_label_solves_seeds_once_each(env):
+    do(env, "label", n=12)
+    do(env, "label", n=12)
+    parents = [row.provenance.parents[0] for row in env.working_set]
+    assert len(set(parents)) == len(parents) <= 24
+    assert set(parents) <= {item.id for item in env.task.seeds}
+
+
+def test_expand_writes_more_of_given_rows(env):
+    do(env, "generate", brief="", n=1, examples=[env.task.public[0].id])
+    row = env.working_set.rows[0]
+    do(env, "expand", rows=[row.id], n=6)
+    assert all(r.provenance.parents == (row.id,) for r in env.working_set.rows[1:])
+
+
+@pytest.mark.parametrize("to", ["worked", "direct", "rephrase"])
+def test_rewrite_keeps_the_number_of_rows_and_changes_the_asked_part(env, to):
+    put(env, *env.task.reference(8, 1))
+    before = env.working_set
+    do(env, "rewrite", to=to)
+    after = env.working_set
+    assert len(after) == 8
+    if to == "rephrase":
+        assert [r.output for r in after] == [r.output for r in before]
+        assert [r.instruction for r in after] != [r.instruction for r in before]
+    else:
+        assert [r.prompt for r in after] == [r.prompt for r in before]
+    if to == "direct":
+        assert sum(r.output.startswith("Answer:") for r in after) >= 6
+
+
+def test_verify_drops_wrong_rows_and_marks_right_ones(env):
+    clean = env.task.reference(20, 1)
+    wrong = [Row(r.instruction, r.input, "so it is. Answer: 123456") for r in clean]
+    put(env, *clean, *wrong)
+    effect = do(env, "verify", votes=1)
+    assert effect["calls"] == 40
+    left = {row.id for row in env.working_set}
+    assert not left & {row.id for row in wrong} and len(left & {row.id for row in clean}) >= 10
+    assert all(row.verified for row in env.working_set)
+    assert any("of 1 new solutions agree" in reason for reason, _ in effect["reasons"])
+
+
+def test_filter_names_the_reason_for_every_dropped_row(env):
+    good = env.task.reference(1, 1)[0]
+    put(env, good, Row(good.instruction, "", "no mark"), Row("Hm?", "", "Answer: 1"),
+        Row(good.instruction + " word" * 300, "", "Answer: 1"))
+    effect = do(env, "filter")
+    assert dict(effect["reasons"]) == {"no readable answer": 1, "question too short": 1, "too long": 1}
+    assert env.working_set.rows == (good,)
+
+
+def test_dedup_keeps_the_first_and_names_its_twin(env):
+    one = Row("A cart has a mass of 4 kg and moves along.", "", "Answer: 1")
+    case = Row("a CART has a mass of 4 kg and moves along", "", "Answer: 2")
+    near = Row("A cart has a mass of 4 kg and moves along now.", "", "Answer: 1")
+    put(env, one, case, near)
+    effect = do(env, "dedup")
+    assert effect["dropped_rows"] == [[case.id, f"repeats row {one.id}"]]
+    do(env, "dedup", level="near", threshold=0.7)
+    assert env.working_set.rows == (one,)
+
+
+def test_decontaminate_names_the_public_item_whatever_the_wording(env):
+    item = env.task.public[0]
+    domain_row = Row(item.instruction.upper(), item.input, "Answer: 1")
+    put(env, Row(item.instruction, item.input, "Answer: 1"), domain_row, *env.task.reference(3, 1))
+    effect = do(env, "decontaminate")
+    assert effect["dropped_rows"][0][1] == f"repeats public item {item.id}"
+    assert effect["dropped"] == 2 and len(env.working_set) == 3
+
+
+@pytest.mark.parametrize("by", ["random", "diversity", "low_loss", "high_loss", "verified"])
+def test_select_keeps_n_rows_in_their_order(env, by):
+    rows = env.task.reference(12, 1)
+    put(env, *rows)
+    do(env, "select", n=5, by=by)
+    kept = [row.id for row in env.working_set]
+    assert len(kept) == 5 and kept == [row.id for row in rows if row.id in kept]
+
+
+def test_select_by_loss_keeps_what_the_student_finds_easy(env):
+    rows = env.task.reference(6, 1)
+    losses = env._row_losses(WorkingSet(tuple(rows)))
+    put(env, *rows)
+    do(env, "select", n=1, by="low_loss")
+    assert env.working_set.rows[0] == rows[losses.index(min(losses))]
+
+
+def test_rebalance_brings_topics_to_the_public_shares(env):
+    topic = env.task.topics[0]
+    do(env, "generate", brief=f"problems about {topic}", n=40)
+    do(env, "generate", brief="", n=40, examples=[i.id for i in env.task.public])
+    do(env, "rebalance", to="uniform", tolerance=1.0)
+    counts = [env.topics.topic_of(row.prompt) for row in env.working_set]
+    assert counts.count(topic) <= round(80 / len(env.task.topics))
+
+
+def test_order_makes_the_set_sequential_and_shuffle_takes_it_back(env):
+    put(env, *env.task.reference(6, 1))
+    do(env, "order", by="short_first")
+    lengths = [len(r.prompt) + len(r.output) for r in env.working_set]
+    assert lengths == sorted(lengths) and env.working_set.sequential
+    last = env.working_set.rows[-1].id
+    do(env, "order", by="given", ids=[last])
+    assert env.working_set.rows[0].id == last
+    do(env, "order", by="shuffle")
+    assert not env.working_set.sequential
+
+
+def test_drop_by_topic_and_by_id(env):
+    do(env, "generate", brief="", n=20, examples=[i.id for i in env.task.public])
+    topic = env.topics.topic_of(env.working_set.rows[0].prompt)
+    do(env, "drop", topic=topic)
+    assert topic not in {env.topics.topic_of(r.prompt) for r in env.working_set}
+    gone = env.working_set.rows[0].id
+    do(env, "drop", rows=[gone])
+    assert gone not in {row.id for row in env.working_set}
+
+
+def test_revert_brings_an_evaluated_set_back(env):
+    do(env, "generate", brief="easy problems", n=12)
+    do(env, "train")
+    then = env.working_set.digest
+    do(env, "select", n=3)
+    do(env, "revert", evaluation=1)
+    assert env.working_set.digest == then
+
+
+def test_inspect_shows_and_changes_nothing(env):
+    put(env, *env.task.reference(6, 1))
+    before = env.working_set.digest
+    assert len(do(env, "inspect", n=4)["shown"]) == 4
+    shown = do(env, "inspect", what="public", n=3)["shown"]
+    assert {entry[0] for entry in shown} <= {item.id for item in env.task.public}
+    assert env.working_set.digest == before and env.broker.used == 0
+
+
+def test_train_evaluates_and_submit_names_what_it_submits(env):
+    do(env, "generate", brief="easy problems", n=12)
+    do(env, "train")
+    do(env, "train")
+    assert env.step({"op": "submit", "evaluation": 2})[4]["outcome"].evaluation == 2

@@ -1,0 +1,112 @@
+"""The procedural teacher, the broker, and the reading of replies."""
+
+import random
+
+import pytest
+
+from dataenv import prompts
+from dataenv.errors import BudgetExhausted
+from dataenv.tasks.procedural.targets import DOMAINS
+from dataenv.teachers.base import CallError, ChatRequest, Completion
+from dataenv.teachers.broker import Broker
+from dataenv.teachers.parsing import BadReply, parse_object, text_field
+from dataenv.teachers.procedural import ProceduralTeacher, TeacherProfile, profile_of, slipped
+
+FLAWLESS = {"slip": 0.0, "weak_slip": 0.0, "format_slip": 0.0, "off_topic": 0.0, "repeat": 0.0,
+            "chatty": 0.0}
+
+
+def ask(teacher, text: str, index: int = 0) -> str:
+    return teacher.complete([ChatRequest((("user", text),), sample_index=index)])[0].text
+
+
+def solve_prompt(problem: str) -> str:
+    return prompts.load("solve", problem=problem, style="", answer_format="")
+
+
+@pytest.mark.parametrize("name", sorted(DOMAINS))
+def test_a_flawless_teacher_solves_what_it_recognises(name):
+    domain, rng = DOMAINS[name], random.Random(0)
+    teacher = ProceduralTeacher(domain, TeacherProfile(**FLAWLESS))
+    for skill in list(domain.skills)[::7]:
+        problem = domain.sample(skill, 2, rng)
+        text = f"{problem.instruction}\n{problem.input}".strip()
+        assert parse_object(ask(teacher, solve_prompt(text)))["output"] == problem.output
+
+
+def test_what_it_cannot_match_gets_an_off_topic_reply():
+    teacher = ProceduralTeacher(DOMAINS["science"], TeacherProfile(**FLAWLESS))
+    assert "not sure" in ask(teacher, solve_prompt("Who wrote the Odyssey?"))
+
+
+def test_slips_happen_at_about_their_rate_and_differ_between_samples():
+    domain = DOMAINS["science"]
+    teacher = ProceduralTeacher(domain, profile_of("k", **{**FLAWLESS, "slip": 0.3, "weak_share": 0}))
+    problem = domain.sample("ohm:V", 2, random.Random(0))
+    replies = [ask(teacher, solve_prompt(problem.instruction), i) for i in range(400)]
+    wrong = sum(parse_object(r)["output"] != problem.output for r in replies)
+    assert 80 < wrong < 160
+
+
+@pytest.mark.parametrize("name", sorted(DOMAINS))
+def test_a_slip_is_always_a_wrong_answer(name):
+    domain, rng = DOMAINS[name], random.Random(2)
+    for skill in domain.skills:
+        problem = domain.sample(skill, 2, rng)
+        bad = slipped(problem, rng)
+        assert bad.answer != problem.answer and bad.work != problem.work
+
+
+def test_equal_requests_get_equal_replies_and_the_broker_numbers_samples():
+    teacher = ProceduralTeacher(DOMAINS["code"], profile_of("k"))
+    request = ChatRequest((("user", "Write one new problem about loops."),))
+    assert teacher.complete([request]) == teacher.complete([request])
+    broker = Broker(teacher, 10, "e")
+    first, second = broker.complete([request, request])
+    assert first.text != second.text and first.call != second.call and broker.used == 2
+
+
+def test_the_broker_refuses_more_than_is_left_and_sends_nothing():
+    class Counting:
+        name, seen = "counting", 0
+
+        def complete(self, requests):
+            self.seen += len(requests)
+            return [Completion("ok") for _ in requests]
+
+    broker = Broker(Counting(), 3, "e")
+    request = ChatRequest((("user", "x"),))
+    with pytest.raises(BudgetExhausted, match="needs 4 teacher calls, 3 are left"):
+        broker.complete([request] * 4)
+    assert broker.teacher.seen == 0 and broker.left == 3
+
+
+def test_only_calls_that_were_never_made_are_given_back():
+    class Failing:
+        name = "failing"
+
+        def complete(self, requests):
+            return [CallError("timeout", "slow", True), CallError("refused", "no", False)]
+
+    broker = Broker(Failing(), 5, "e")
+    broker.complete([ChatRequest((("user", "x"),))] * 2)
+    assert broker.used == 1
+
+
+@pytest.mark.parametrize("text", [
+    "nothing", '{"a": NaN}', '{"a": 1e999}', '{"a": 1, "a": 2}', "[" * 5000, "{" * 5000,
+    "x" * 30_000, '{"a": ' + "9" * 5000 + "}",
+])
+def test_replies_that_cannot_be_trusted_are_bad_replies(text):
+    with pytest.raises(BadReply):
+        parse_object(text)
+
+
+@pytest.mark.parametrize("value", ["", "  ", 3, None, "\ud800", "a\0b"])
+def test_unusable_text_fields_are_bad_replies(value):
+    with pytest.raises(BadReply):
+        text_field({"output": value}, "output")
+
+
+def test_prose_around_an_object_is_tolerated():
+    assert parse_object('Sure {not json}! {"output": "x"} bye') == {"output": "x"}
