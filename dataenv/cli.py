@@ -35,9 +35,11 @@ def summary(result: dict) -> str:
         return f"{result['policy']} on {result['target']}: public {final['public']:.3f}"
     low, high = result["gain_interval_points"]
     percent = "" if result["gain_percent"] is None else f", {result['gain_percent']:+.0f}%"
-    return (f"{result['policy']} on {result['target']}: private {base['private']:.3f} -> "
-            f"{final['private']:.3f} ({result['gain_points']:+.1f} points "
-            f"[{low:+.1f}, {high:+.1f}]{percent}), {result['budget']['calls']['used']} calls")
+    return (
+        f"{result['policy']} on {result['target']}: private {base['private']:.3f} -> "
+        f"{final['private']:.3f} ({result['gain_points']:+.1f} points "
+        f"[{low:+.1f}, {high:+.1f}]{percent}), {result['budget']['calls']['used']} calls"
+    )
 
 
 def tools(arguments: argparse.Namespace) -> int:
@@ -61,8 +63,9 @@ def names(arguments: argparse.Namespace) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """All verbs and their options."""
-    top = argparse.ArgumentParser(prog="dataenv", description=(
-        "Curate training data so that a student model gets better."))
+    top = argparse.ArgumentParser(
+        prog="dataenv", description=("Curate training data so that a student model gets better.")
+    )
     verbs = top.add_subparsers(dest="verb", required=True)
     one = verbs.add_parser("run", help="run one episode of a policy and write its records")
     one.set_defaults(call=run)
@@ -73,11 +76,17 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--student", help="a name, checkpoint folder or hub id")
     one.add_argument("--split", default="test", choices=("train", "validation", "test"))
     one.add_argument("--target", type=int, help="a target's number; drawn from the seed if absent")
-    one.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
-                     help="override a field of the configuration")
+    one.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a field of the configuration",
+    )
     one.add_argument("--dry-run", action="store_true", help="say what the run may cost, and stop")
     verbs.add_parser("tools", help="print the JSON schemas of all operations").set_defaults(
-        call=tools)
+        call=tools
+    )
     verbs.add_parser("list", help="list tasks, policies and students").set_defaults(call=names)
     return top
 

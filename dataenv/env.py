@@ -55,15 +55,24 @@ class Scores:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
-        return {**asdict(self), "rows": self.rows.to_dict(), "public": self.public.to_dict(),
-                "reward": self.reward.to_dict()}
+        return {
+            **asdict(self),
+            "rows": self.rows.to_dict(),
+            "public": self.public.to_dict(),
+            "reward": self.reward.to_dict(),
+        }
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Scores:
         """The inverse of `to_dict`."""
-        return cls(**{**data, "rows": WorkingSet.from_dict(data["rows"]),
-                      "public": Evaluation.from_dict(data["public"]),
-                      "reward": Evaluation.from_dict(data["reward"])})
+        return cls(
+            **{
+                **data,
+                "rows": WorkingSet.from_dict(data["rows"]),
+                "public": Evaluation.from_dict(data["public"]),
+                "reward": Evaluation.from_dict(data["reward"]),
+            }
+        )
 
 
 @dataclass(frozen=True)
@@ -160,8 +169,13 @@ class DataEnv(gym.Env):
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi"], "render_fps": 1}
 
-    def __init__(self, render_mode: str | None = None, config: EnvConfig | None = None,
-                 student: Student | str | None = None, **fields: Any) -> None:
+    def __init__(
+        self,
+        render_mode: str | None = None,
+        config: EnvConfig | None = None,
+        student: Student | str | None = None,
+        **fields: Any,
+    ) -> None:
         if isinstance(student, str):
             fields["student"], student = student, None
         self.config = config or from_mapping(EnvConfig, fields)
@@ -171,11 +185,18 @@ class DataEnv(gym.Env):
             raise ConfigError(f"render_mode must be 'ansi' or None, got {render_mode!r}")
         self.render_mode = render_mode
         self.action_space: OperationSpace = OperationSpace()
-        self.observation_space = spaces.Dict({
-            name: spaces.Box(-1.0, 1.0, shape, np.float32)
-            for name, shape in (("score", (3,)), ("slices", (MAX_SLICES, SLICE_FEATURES)),
-                                ("set", (4,)), ("budget", (3,)), ("effect", (5,)))
-        })
+        self.observation_space = spaces.Dict(
+            {
+                name: spaces.Box(-1.0, 1.0, shape, np.float32)
+                for name, shape in (
+                    ("score", (3,)),
+                    ("slices", (MAX_SLICES, SLICE_FEATURES)),
+                    ("set", (4,)),
+                    ("budget", (3,)),
+                    ("effect", (5,)),
+                )
+            }
+        )
         self._student = student
         self._state: EpisodeState | None = None
         self._cache: OrderedDict[str, Any] = OrderedDict()
@@ -221,8 +242,14 @@ class DataEnv(gym.Env):
         if terminated or truncated:
             state.ended = "submitted" if terminated else self._ended_by()
             reward += self._finish(effect.choice if effect else None)
-        state.log.append({"action": _loggable(action), "reward": reward, "error": state.error,
-                          "set": state.rows.digest})
+        state.log.append(
+            {
+                "action": _loggable(action),
+                "reward": reward,
+                "error": state.error,
+                "set": state.rows.digest,
+            }
+        )
         self._refresh()
         return self._observation(), float(reward), terminated, truncated, self._info()
 
@@ -259,13 +286,19 @@ class DataEnv(gym.Env):
             ConfigError: The snapshot has another version or another config.
         """
         if snapshot.get("version") != SNAPSHOT_VERSION:
-            raise ConfigError(f"snapshot version {snapshot.get('version')!r}, not "
-                              f"{SNAPSHOT_VERSION}; it was written by another release")
+            raise ConfigError(
+                f"snapshot version {snapshot.get('version')!r}, not "
+                f"{SNAPSHOT_VERSION}; it was written by another release"
+            )
         wanted, own = snapshot["config"], asdict(self.config)
         different = [name for name in own if _listed(own[name]) != _listed(wanted.get(name))]
         if different:
-            raise ConfigError("the snapshot has another configuration: " + ", ".join(
-                f"{name} {wanted.get(name)!r} instead of {own[name]!r}" for name in different))
+            raise ConfigError(
+                "the snapshot has another configuration: "
+                + ", ".join(
+                    f"{name} {wanted.get(name)!r} instead of {own[name]!r}" for name in different
+                )
+            )
         self.np_random.bit_generator.state = snapshot["np_random"]
         saved = dict(snapshot["state"])
         saved["rows"] = WorkingSet.from_dict(saved["rows"])
@@ -347,10 +380,22 @@ class DataEnv(gym.Env):
         state = self._need_state()
         calls, rows = self.broker.left > 0, len(state.rows) > 0
         needs_call = {"generate", "label", "expand", "rewrite", "verify"}
-        needs_rows = {"expand", "rewrite", "verify", "filter", "dedup", "decontaminate", "select",
-                      "rebalance", "order", "drop"}
-        mask = {name: (name not in needs_call or calls) and (name not in needs_rows or rows)
-                for name in OPERATIONS}
+        needs_rows = {
+            "expand",
+            "rewrite",
+            "verify",
+            "filter",
+            "dedup",
+            "decontaminate",
+            "select",
+            "rebalance",
+            "order",
+            "drop",
+        }
+        mask = {
+            name: (name not in needs_call or calls) and (name not in needs_rows or rows)
+            for name in OPERATIONS
+        }
         mask["train"] = self._trainings_left > 0 and len(state.rows) >= self.config.min_rows
         mask["revert"] = bool(state.evaluated)
         return mask
@@ -362,7 +407,9 @@ class DataEnv(gym.Env):
 
         unknown = set(options) - {"split", "target", "teacher"}
         if unknown:
-            raise ConfigError(f"unknown reset options {sorted(unknown)}; known: split, target, teacher")
+            raise ConfigError(
+                f"unknown reset options {sorted(unknown)}; known: split, target, teacher"
+            )
         split = options.get("split", self.config.split)
         if split not in SPLITS:
             raise ConfigError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
@@ -371,7 +418,9 @@ class DataEnv(gym.Env):
         if options.get("target") is not None:
             target = options["target"]
             if not isinstance(target, int) or target not in SPLITS[split]:
-                raise ConfigError(f"target must be in {SPLITS[split]} for split {split!r}, got {target!r}")
+                raise ConfigError(
+                    f"target must be in {SPLITS[split]} for split {split!r}, got {target!r}"
+                )
         return target, dict(options.get("teacher") or {})
 
     def _begin(self, state: EpisodeState, rates: dict, base: Scores | None = None) -> None:
@@ -386,13 +435,22 @@ class DataEnv(gym.Env):
         self.outcome: Outcome | None = None
         self.task: Task = self._remember(
             digest("task", state.target),
-            lambda: build_task(domain, state.target, public=config.public, reward=config.reward,
-                               private=config.private, seeds=config.seeds,
-                               retention=config.retention))
+            lambda: build_task(
+                domain,
+                state.target,
+                public=config.public,
+                reward=config.reward,
+                private=config.private,
+                seeds=config.seeds,
+                retention=config.retention,
+            ),
+        )
         self.topics: TopicModel = self._remember(
-            digest("topics", state.target), lambda: TopicModel(self.task.public))
+            digest("topics", state.target), lambda: TopicModel(self.task.public)
+        )
         self._overlap: OverlapIndex = self._remember(
-            digest("overlap", state.target), lambda: OverlapIndex(self.task, self.task.public))
+            digest("overlap", state.target), lambda: OverlapIndex(self.task, self.task.public)
+        )
         teacher = ProceduralTeacher(domain, profile_of(state.key, **rates))
         self.broker = Broker(_Timed(teacher, self.seconds), config.calls, state.key)
         self.action_space.briefs = BRIEFS + tuple(f"problems about {t}" for t in self.task.topics)
@@ -431,18 +489,28 @@ class DataEnv(gym.Env):
     def _tools(self) -> Tools:
         state = self._need_state()
         return Tools(
-            task=self.task, broker=self.broker, topics=self.topics, report=self.report,
-            evaluated=tuple(each.rows for each in state.evaluated), best=self._best(),
-            row_losses=self._row_losses, trainings_left=self._trainings_left,
-            min_rows=self.config.min_rows, max_rows=self.config.max_rows,
-            max_tokens=self.config.training.max_tokens, count_tokens=self.student.count_tokens,
-            key=state.key, step=state.step)
+            task=self.task,
+            broker=self.broker,
+            topics=self.topics,
+            report=self.report,
+            evaluated=tuple(each.rows for each in state.evaluated),
+            best=self._best(),
+            row_losses=self._row_losses,
+            trainings_left=self._trainings_left,
+            min_rows=self.config.min_rows,
+            max_rows=self.config.max_rows,
+            max_tokens=self.config.training.max_tokens,
+            count_tokens=self.student.count_tokens,
+            key=state.key,
+            step=state.step,
+        )
 
     def _row_losses(self, rows: WorkingSet) -> list[float]:
         state = self._need_state()
         trained = self._train(state.evaluated[-1].rows) if state.evaluated else BASE
         scores = self.student.log_likelihood(
-            trained, [row.prompt for row in rows], [row.output for row in rows])
+            trained, [row.prompt for row in rows], [row.output for row in rows]
+        )
         return [-score for score in scores]
 
     def _remember(self, key: str, make: Any) -> Any:
@@ -465,8 +533,9 @@ class DataEnv(gym.Env):
         if not len(used):
             return BASE
         state = self._need_state()
-        key = digest("train", self.student.fingerprint, used.digest, asdict(self.config.training),
-                     state.key)
+        key = digest(
+            "train", self.student.fingerprint, used.digest, asdict(self.config.training), state.key
+        )
 
         def fit() -> Trained:
             began = time.perf_counter()
@@ -493,7 +562,9 @@ class DataEnv(gym.Env):
         public = both.part(0, len(task.public))
         hidden = both.part(len(task.public), len(items)) if task.reward else public
         _, contaminated = self._training_rows(rows)
-        return Scores(rows, public, hidden, general.score, likelihood, trained.diverged, contaminated)
+        return Scores(
+            rows, public, hidden, general.score, likelihood, trained.diverged, contaminated
+        )
 
     def _evaluate_set(self) -> float:
         """Trains and evaluates the working set, and returns the dense reward."""
@@ -553,28 +624,46 @@ class DataEnv(gym.Env):
             flipped = _flipped(self.task.private, before, after)
         number = index + 1 if index is not None else (0 if "no_submission" in flags else None)
         return Outcome(
-            ended=state.ended, flags=tuple(flags), evaluation=number, rows=len(final.rows),
+            ended=state.ended,
+            flags=tuple(flags),
+            evaluation=number,
+            rows=len(final.rows),
             submission=final.rows.digest,
             base=(self._base.public.score, before.score if before else None),
             final=(final.public.score, after.score if after else None),
-            private_interval=intervals, gain_points=gain, gain_interval_points=gain_interval,
-            gain_percent=percent, retention=(self._base.retention, final.retention),
-            attempts=state.attempts, successful=state.successful,
+            private_interval=intervals,
+            gain_points=gain,
+            gain_interval_points=gain_interval,
+            gain_percent=percent,
+            retention=(self._base.retention, final.retention),
+            attempts=state.attempts,
+            successful=state.successful,
             mats=state.attempts / state.successful if state.successful else None,
-            budget=tuple((a, u, m) for a, (u, m) in self._budget()), flipped=flipped)
+            budget=tuple((a, u, m) for a, (u, m) in self._budget()),
+            flipped=flipped,
+        )
 
     def _private(self, trained: Trained, name: str) -> Evaluation:
         state = self._need_state()
-        key = digest("private", self.student.fingerprint, state.target, state.key * (name != "base"),
-                     name, asdict(self.config))
+        key = digest(
+            "private",
+            self.student.fingerprint,
+            state.target,
+            state.key * (name != "base"),
+            name,
+            asdict(self.config),
+        )
         return self._remember(
-            key, lambda: self._evaluate_items(trained, self.task.private, self.task.grader))
+            key, lambda: self._evaluate_items(trained, self.task.private, self.task.grader)
+        )
 
     def _budget(self) -> tuple[tuple[str, tuple[float, float]], ...]:
         state = self._need_state()
-        return (("calls", (self.broker.used, self.config.calls)),
-                ("trainings", (state.trainings, self.config.trainings)),
-                ("steps", (state.step, self.config.steps)))
+        return (
+            ("calls", (self.broker.used, self.config.calls)),
+            ("trainings", (state.trainings, self.config.trainings)),
+            ("steps", (state.step, self.config.steps)),
+        )
 
     def _refresh(self) -> None:
         """Writes the report anew."""
@@ -588,17 +677,22 @@ class DataEnv(gym.Env):
             interval=(now.public.interval.low, now.public.interval.high),
             n=len(task.public),
             base_score=self._base.public.score,
-            best_score=max(each.public.score for each in history) if best is None
+            best_score=max(each.public.score for each in history)
+            if best is None
             else state.evaluated[best].public.score,
             log_likelihood=now.log_likelihood,
             retention=now.retention,
             extraction_failures=now.public.extraction_failures,
             truncated=sum(now.public.truncated),
             detectable_gain=smallest_detectable_gain(len(task.public)),
-            slices=slices(task.public, now.public, before.public if before else None,
-                          self._topics_of(state.rows), self._topics_of(
-                              before.rows if before else WorkingSet()),
-                          self._topics_of(now.rows)),
+            slices=slices(
+                task.public,
+                now.public,
+                before.public if before else None,
+                self._topics_of(state.rows),
+                self._topics_of(before.rows if before else WorkingSet()),
+                self._topics_of(now.rows),
+            ),
             bad_cases=bad_cases(task.public, now.public),
             set=self._set_statistics(now),
             budget=self._budget(),
@@ -613,10 +707,15 @@ class DataEnv(gym.Env):
     def _set_statistics(self, now: Scores) -> tuple[tuple[str, Any], ...]:
         rows = self._need_state().rows
         lengths = [len(row.prompt) + len(row.output) for row in rows] or [0]
-        return (("rows", len(rows)), ("distinct", len({row.prompt for row in rows})),
-                ("checked", sum(row.verified for row in rows)),
-                ("longest_characters", max(lengths)), ("hash", rows.digest),
-                ("contaminated_in_training", now.contaminated), ("diverged", now.diverged))
+        return (
+            ("rows", len(rows)),
+            ("distinct", len({row.prompt for row in rows})),
+            ("checked", sum(row.verified for row in rows)),
+            ("longest_characters", max(lengths)),
+            ("hash", rows.digest),
+            ("contaminated_in_training", now.contaminated),
+            ("diverged", now.diverged),
+        )
 
     def _observation(self) -> dict[str, np.ndarray]:
         report, config, state = self.report, self.config, self._need_state()
@@ -624,20 +723,42 @@ class DataEnv(gym.Env):
         size = max(1, rows["rows"])
         table = np.zeros((MAX_SLICES, SLICE_FEATURES))
         for place, each in enumerate(report.slices):
-            table[place] = (each.score, each.n / report.n, each.rows / config.max_rows, each.share,
-                            each.change, each.progress * config.min_rows, each.verified, 1.0)
+            table[place] = (
+                each.score,
+                each.n / report.n,
+                each.rows / config.max_rows,
+                each.share,
+                each.change,
+                each.progress * config.min_rows,
+                each.verified,
+                1.0,
+            )
         effect = state.effect or Effect("")
         values = {
-            "score": (report.score, np.sqrt(report.score * (1 - report.score) / report.n),
-                      report.base_score),
+            "score": (
+                report.score,
+                np.sqrt(report.score * (1 - report.score) / report.n),
+                report.base_score,
+            ),
             "slices": table,
-            "set": (rows["rows"] / config.max_rows, rows["distinct"] / size, rows["checked"] / size,
-                    rows["longest_characters"] / 1000),
+            "set": (
+                rows["rows"] / config.max_rows,
+                rows["distinct"] / size,
+                rows["checked"] / size,
+                rows["longest_characters"] / 1000,
+            ),
             "budget": [1 - used / limit for _, (used, limit) in report.budget],
-            "effect": (effect.added / config.max_rows, len(effect.dropped) / config.max_rows,
-                       effect.calls / config.calls, effect.trains, bool(state.error)),
+            "effect": (
+                effect.added / config.max_rows,
+                len(effect.dropped) / config.max_rows,
+                effect.calls / config.calls,
+                effect.trains,
+                bool(state.error),
+            ),
         }
-        return {name: np.clip(np.asarray(value, np.float32), -1, 1) for name, value in values.items()}
+        return {
+            name: np.clip(np.asarray(value, np.float32), -1, 1) for name, value in values.items()
+        }
 
     def _info(self) -> dict[str, Any]:
         return {"report": self.report} | ({"outcome": self.outcome} if self.outcome else {})

@@ -55,10 +55,18 @@ class EnvConfig:
     """How the student is asked."""
 
     def __post_init__(self) -> None:
-        require(self.split in ("train", "validation", "test"), "split", self.split,
-                "'train', 'validation' or 'test'")
-        require(self.reward_mode in ("dense", "final"), "reward_mode", self.reward_mode,
-                "'dense' or 'final'")
+        require(
+            self.split in ("train", "validation", "test"),
+            "split",
+            self.split,
+            "'train', 'validation' or 'test'",
+        )
+        require(
+            self.reward_mode in ("dense", "final"),
+            "reward_mode",
+            self.reward_mode,
+            "'dense' or 'final'",
+        )
         for name in ("public", "private", "min_rows", "calls", "trainings", "steps", "threads"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         for name in ("reward", "seeds", "retention", "cost_weight", "invalid_penalty"):
@@ -66,10 +74,30 @@ class EnvConfig:
         require(self.max_rows >= self.min_rows, "max_rows", self.max_rows, "at least min_rows")
 
 
-FAST = {"public": 128, "reward": 200, "private": 500, "seeds": 200, "retention": 30,
-        "min_rows": 32, "max_rows": 256, "calls": 800, "trainings": 8, "steps": 60}
-FULL = {"public": 200, "reward": 300, "private": 1000, "seeds": 1000, "retention": 60,
-        "min_rows": 1000, "max_rows": 2000, "calls": 50_000, "trainings": 30, "steps": 400}
+FAST = {
+    "public": 128,
+    "reward": 200,
+    "private": 500,
+    "seeds": 200,
+    "retention": 30,
+    "min_rows": 32,
+    "max_rows": 256,
+    "calls": 800,
+    "trainings": 8,
+    "steps": 60,
+}
+FULL = {
+    "public": 200,
+    "reward": 300,
+    "private": 1000,
+    "seeds": 1000,
+    "retention": 60,
+    "min_rows": 1000,
+    "max_rows": 2000,
+    "calls": 50_000,
+    "trainings": 30,
+    "steps": 400,
+}
 
 PRESETS: dict[str, dict] = {
     f"dataenv/{domain.capitalize()}{suffix}-v0": {"domain": domain, **sizes}

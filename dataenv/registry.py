@@ -11,7 +11,9 @@ from dataenv.errors import ConfigError, UnknownNameError
 from dataenv.presets import PRESETS, EnvConfig
 
 
-def env_config(task: str, assignments: tuple[str, ...] | list[str] = (), **fields: Any) -> EnvConfig:
+def env_config(
+    task: str, assignments: tuple[str, ...] | list[str] = (), **fields: Any
+) -> EnvConfig:
     """The configuration of a registered id, with ``key=value`` overrides.
 
     Raises:
@@ -60,7 +62,9 @@ def _from_file(path: str, attribute: str) -> Any:
     policy = made()
     missing = [each for each in ("begin", "act") if not callable(getattr(policy, each, None))]
     if missing:
-        raise ConfigError(f"{attribute} in {path} lacks the method {missing[0]!r}; see dataenv.Policy")
+        raise ConfigError(
+            f"{attribute} in {path} lacks the method {missing[0]!r}; see dataenv.Policy"
+        )
     if not hasattr(policy, "name"):
         policy.name = attribute
     return policy

@@ -48,7 +48,9 @@ class OperationSpace(Space[dict[str, Any]]):
             raise ValueError("OperationSpace.sample takes no probability; give a mask of names")
         names = [name for name in OPERATIONS if mask is None or name in mask]
         if not names:
-            raise ValueError(f"the mask {mask!r} names no operation; known: {', '.join(OPERATIONS)}")
+            raise ValueError(
+                f"the mask {mask!r} names no operation; known: {', '.join(OPERATIONS)}"
+            )
         name = names[int(self.np_random.integers(len(names)))]
         cls = OPERATIONS[name].arguments
         hints = typing.get_type_hints(cls)

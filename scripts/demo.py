@@ -1,6 +1,6 @@
 """The demonstration: three controllers on one target, with a table and pictures.
 
-    python scripts/demo.py [--task dataenv/Science-fast-v0] [--seed 0] [--out runs/demo]
+python scripts/demo.py [--task dataenv/Science-fast-v0] [--seed 0] [--out runs/demo]
 """
 
 from __future__ import annotations
@@ -33,9 +33,7 @@ def table(results: list[dict]) -> str:
 def main(task: str, seed: int, out: Path) -> list[dict]:
     """Runs the controllers and prints what came of it."""
     config = env_config(task, split="test")
-    results = [
-        run_to_folder(config, make_policy(name), seed, out / name) for name in CONTROLLERS
-    ]
+    results = [run_to_folder(config, make_policy(name), seed, out / name) for name in CONTROLLERS]
     print(f"\n{task}, target {results[0]['target']}, student {config.student}\n")
     print(table(results))
     best = max(results, key=lambda result: result["final"]["private"])

@@ -29,11 +29,16 @@ from dataenv.tasks.procedural.targets import DOMAINS
 
 USER, ASSISTANT, END, PAD = "<|user|>", "<|assistant|>", "<|end|>", "<|pad|>"
 PRETOKEN = r" ?[A-Za-z]{1,16}| ?\d| ?[^\sA-Za-z\d]|\s"
-MIXTURE = {"arithmetic": 0.22, "hinted_law": 0.22, "hinted_sentence": 0.12, "primitive": 0.14,
-           "hinted_code": 0.18, "exposed": 0.12}
+MIXTURE = {
+    "arithmetic": 0.22,
+    "hinted_law": 0.22,
+    "hinted_sentence": 0.12,
+    "primitive": 0.14,
+    "hinted_code": 0.18,
+    "exposed": 0.12,
+}
 EXPOSURES = {0.0: 0.45, 0.25: 0.2, 1.0: 0.25, 4.0: 0.1}
 """Share of the skills that get each relative weight in the unhinted part of the mixture."""
-
 
 
 def exposure_of(base: str) -> dict[tuple[str, str], float]:
@@ -88,26 +93,36 @@ def build_tokenizer(words_limit: int = 1100):
         counts.update(set(re.findall(r" ?[A-Za-z]{2,16}", " ".join(example))))
     code_letters = re.compile(r"^[a-z]{2,6}$")  # unspaced lower case: mostly letters of strings
     words = [
-        word for word, n in counts.most_common()
-        if n >= (400 if code_letters.match(word) else 1)
+        word for word, n in counts.most_common() if n >= (400 if code_letters.match(word) else 1)
     ][:words_limit]
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     marks = ["Ġ" + c for c in "0123456789=*+-/()[]{}'\",.:<>%#?!|&_"]
     vocabulary = [PAD, USER, ASSISTANT, END, "<|unk|>", *letters, *marks]
     vocabulary += [word.replace(" ", "Ġ") for word in words]
-    tokenizer = Tokenizer(models.WordPiece(
-        {token: number for number, token in enumerate(dict.fromkeys(vocabulary))},
-        unk_token="<|unk|>", continuing_subword_prefix="", max_input_chars_per_word=64))
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.Split(Regex(PRETOKEN), "isolated"),
-        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    tokenizer = Tokenizer(
+        models.WordPiece(
+            {token: number for number, token in enumerate(dict.fromkeys(vocabulary))},
+            unk_token="<|unk|>",
+            continuing_subword_prefix="",
+            max_input_chars_per_word=64,
+        )
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(PRETOKEN), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens([AddedToken(t, special=True, normalized=False)
-                                  for t in (PAD, USER, ASSISTANT, END)])
+    tokenizer.add_special_tokens(
+        [AddedToken(t, special=True, normalized=False) for t in (PAD, USER, ASSISTANT, END)]
+    )
     return tokenizer
 
 
-def encode_corpus(tokenizer, examples: list[general.Example]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def encode_corpus(
+    tokenizer, examples: list[general.Example]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """All token ids in a row, where each example starts, and where its completion starts."""
     tokenizer.encode_special_tokens = True
     ids, starts, completions = [], [0], []
@@ -157,9 +172,18 @@ def build_model(vocabulary: int, seed: int):
 
     torch.manual_seed(seed)
     config = LlamaConfig(
-        vocab_size=vocabulary, hidden_size=128, intermediate_size=320, num_hidden_layers=4,
-        num_attention_heads=4, max_position_embeddings=512, tie_word_embeddings=True,
-        pad_token_id=0, bos_token_id=1, eos_token_id=3, rope_theta=10000.0)
+        vocab_size=vocabulary,
+        hidden_size=128,
+        intermediate_size=320,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        max_position_embeddings=512,
+        tie_word_embeddings=True,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=3,
+        rope_theta=10000.0,
+    )
     return LlamaForCausalLM(config)
 
 
@@ -177,16 +201,20 @@ def train(model, data, minutes: float, peak: float, seed: int, curve: Path) -> N
     import torch
 
     ids, starts, completions = data
-    optimiser = torch.optim.AdamW(model.parameters(), lr=peak, betas=(0.9, 0.98),
-                                  weight_decay=0.05, fused=True)
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=peak, betas=(0.9, 0.98), weight_decay=0.05, fused=True
+    )
     began, seen, losses = time.monotonic(), 0, []
     with curve.open("w") as out:
         for step, group in enumerate(batches(starts, 3072, np.random.default_rng(seed))):
             progress = (time.monotonic() - began) / (60 * minutes)
             if progress >= 1:
                 break
-            rate = peak * min(1, (step + 1) / 300) * (0.02 + 0.98 * 0.5
-                                                      * (1 + math.cos(math.pi * progress)))
+            rate = (
+                peak
+                * min(1, (step + 1) / 300)
+                * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
+            )
             for each in optimiser.param_groups:
                 each["lr"] = rate
             tokens, target = collate(ids, starts, completions, group)
@@ -198,8 +226,12 @@ def train(model, data, minutes: float, peak: float, seed: int, curve: Path) -> N
             seen += tokens.numel()
             losses.append(loss.item())
             if (step + 1) % 200 == 0:
-                record = {"step": step + 1, "tokens": seen, "loss": round(float(np.mean(losses)), 4),
-                          "minutes": round((time.monotonic() - began) / 60, 2)}
+                record = {
+                    "step": step + 1,
+                    "tokens": seen,
+                    "loss": round(float(np.mean(losses)), 4),
+                    "minutes": round((time.monotonic() - began) / 60, 2),
+                }
                 losses = []
                 out.write(json.dumps(record) + "\n")
                 out.flush()
@@ -213,13 +245,19 @@ def save(model, tokenizer, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.encode_special_tokens = False
     wrapped = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token=PAD, eos_token=END, unk_token="<|unk|>",
-        additional_special_tokens=[USER, ASSISTANT], model_max_length=512,
-        clean_up_tokenization_spaces=False)
+        tokenizer_object=tokenizer,
+        pad_token=PAD,
+        eos_token=END,
+        unk_token="<|unk|>",
+        additional_special_tokens=[USER, ASSISTANT],
+        model_max_length=512,
+        clean_up_tokenization_spaces=False,
+    )
     wrapped.chat_template = (
         "{% for m in messages %}{% if m['role'] == 'assistant' %}<|assistant|> "
         "{{ m['content'] }}<|end|>{% else %}<|user|>{{ m['content'] }}{% endif %}{% endfor %}"
-        "{% if add_generation_prompt %}<|assistant|>{% endif %}")
+        "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+    )
     wrapped.save_pretrained(folder)
     model.save_pretrained(folder)
 
@@ -239,8 +277,11 @@ def main() -> None:
         examples = [e for part in pool.imap(draw_many, jobs) for e in part]
     tokenizer = build_tokenizer()
     data = encode_corpus(tokenizer, examples)
-    print(f"{len(examples)} examples, {len(data[0]) / len(examples):.1f} tokens each, "
-          f"vocabulary {tokenizer.get_vocab_size()}", flush=True)
+    print(
+        f"{len(examples)} examples, {len(data[0]) / len(examples):.1f} tokens each, "
+        f"vocabulary {tokenizer.get_vocab_size()}",
+        flush=True,
+    )
     import torch
 
     torch.set_num_threads(args.threads)

@@ -19,9 +19,18 @@ from dataenv.students.local import LocalStudent
 NANO = Path(dataenv.__file__).parent / "students" / "nano_a"
 
 TINY = {
-    "public": 24, "reward": 24, "private": 30, "seeds": 40, "retention": 5, "min_rows": 8,
-    "max_rows": 32, "calls": 200, "trainings": 3, "steps": 30,
-    "training": TrainingConfig(epochs=1), "decoding": DecodingConfig(max_new_tokens=8),
+    "public": 24,
+    "reward": 24,
+    "private": 30,
+    "seeds": 40,
+    "retention": 5,
+    "min_rows": 8,
+    "max_rows": 32,
+    "calls": 200,
+    "trainings": 3,
+    "steps": 30,
+    "training": TrainingConfig(epochs=1),
+    "decoding": DecodingConfig(max_new_tokens=8),
 }
 
 
@@ -33,10 +42,19 @@ def tiny_path(tmp_path_factory) -> Path:
 
     tokenizer = AutoTokenizer.from_pretrained(NANO)
     torch.manual_seed(0)
-    model = LlamaForCausalLM(LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=16, intermediate_size=32, num_hidden_layers=1,
-        num_attention_heads=2, tie_word_embeddings=True, pad_token_id=0, bos_token_id=1,
-        eos_token_id=3))
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=16,
+            intermediate_size=32,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            tie_word_embeddings=True,
+            pad_token_id=0,
+            bos_token_id=1,
+            eos_token_id=3,
+        )
+    )
     folder = tmp_path_factory.mktemp("tiny")
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -7,16 +7,25 @@ import sys
 import gymnasium as gym
 import numpy as np
 import pytest
+from dataenv.policies.random_policy import RandomPolicy
 from gymnasium.utils.env_checker import check_env
 
 import dataenv
 from dataenv.errors import ConfigError
-from dataenv.policies.random_policy import RandomPolicy
 from dataenv.policy import run_episode
 from dataenv.presets import PRESETS
 
-SMALL = {"public": 8, "reward": 8, "private": 8, "seeds": 8, "retention": 2, "min_rows": 4,
-         "max_rows": 8, "calls": 400, "trainings": 3}
+SMALL = {
+    "public": 8,
+    "reward": 8,
+    "private": 8,
+    "seeds": 8,
+    "retention": 2,
+    "min_rows": 4,
+    "max_rows": 8,
+    "calls": 400,
+    "trainings": 3,
+}
 PLAN = [
     {"op": "generate", "brief": "easy problems", "n": 12},
     {"op": "verify"},
@@ -43,7 +52,9 @@ def test_check_env_accepts_every_domain(domain, make_env):
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
 def test_random_rollout_of_200_steps_on_every_id_never_raises(name, tiny_path):
-    env = gym.make(name, student=str(tiny_path), **{**SMALL, "steps": 400}, disable_env_checker=True)
+    env = gym.make(
+        name, student=str(tiny_path), **{**SMALL, "steps": 400}, disable_env_checker=True
+    )
     env.reset(seed=1)
     env.action_space.seed(1)
     for step in range(200):
@@ -57,7 +68,12 @@ def test_random_rollout_of_200_steps_on_every_id_never_raises(name, tiny_path):
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_vector_environments_deliver_whole_reports_and_outcomes(mode, tiny_path):
     envs = gym.make_vec(
-        "dataenv/Science-fast-v0", num_envs=2, vectorization_mode=mode, student=str(tiny_path), **SMALL)
+        "dataenv/Science-fast-v0",
+        num_envs=2,
+        vectorization_mode=mode,
+        student=str(tiny_path),
+        **SMALL,
+    )
     try:
         _, infos = envs.reset(seed=3)
         assert [report.n for report in infos["report"]] == [8, 8]
@@ -97,7 +113,7 @@ from dataenv.config import from_mapping
 from dataenv.env import DataEnv
 from dataenv.presets import EnvConfig
 from dataenv.students.local import LocalStudent
-snapshot = json.load(open({str(tmp_path / 'snapshot.json')!r}))
+snapshot = json.load(open({str(tmp_path / "snapshot.json")!r}))
 env = DataEnv(config=from_mapping(EnvConfig, snapshot["config"]),
               student=LocalStudent({str(tiny_path)!r}, "tiny"))
 env.restore(snapshot)
@@ -105,9 +121,13 @@ steps = [env.step(action) for action in {PLAN[3:]!r}]
 print(json.dumps([[s[1], s[4]["report"].to_dict(), {{k: v.tolist() for k, v in s[0].items()}}]
                   for s in steps] + [env.submission().digest, env.outcome.to_dict()]))
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     found = json.loads(done.stdout)
-    wanted = [[s[1], s[4]["report"].to_dict(), {k: v.tolist() for k, v in s[0].items()}] for s in rest]
+    wanted = [
+        [s[1], s[4]["report"].to_dict(), {k: v.tolist() for k, v in s[0].items()}] for s in rest
+    ]
     wanted += [env.submission().digest, env.outcome.to_dict()]
     assert found == json.loads(json.dumps(wanted))
 
@@ -229,7 +249,8 @@ def test_rows_that_repeat_public_items_never_reach_training(make_env):
     from dataenv.rows import Row
 
     env._state.rows = env.working_set.extended(
-        Row(i.instruction, i.input, f"Answer: {i.gold}") for i in stolen)
+        Row(i.instruction, i.input, f"Answer: {i.gold}") for i in stolen
+    )
     report = play(env, [{"op": "train"}])[0][4]["report"]
     assert dict(report.set)["contaminated_in_training"] >= 2
 

@@ -226,7 +226,7 @@ def _check_text(path: str, value: Any, bounds: Mapping[str, Any]) -> str:
         raise InvalidAction(
             f"{path} has {len(value)} characters.", f"At most {bounds['max_length']}."
         )
-    if any(ord(c) < 32 and c not in "\n\t" or 0xD800 <= ord(c) <= 0xDFFF for c in value):
+    if any((ord(c) < 32 and c not in "\n\t") or 0xD800 <= ord(c) <= 0xDFFF for c in value):
         raise InvalidAction(f"{path} holds control characters.", "Send plain text.")
     return value
 
@@ -260,9 +260,11 @@ def _field_schema(cls: type, each: dataclasses.Field) -> dict[str, Any]:
         schema |= {"type": "array", "items": {"type": "string"}, "maxItems": meta["max_items"]}
     elif hint is str:
         schema |= {"type": "string"}
-        schema |= {"enum": list(meta["choices"])} if meta["choices"] else {
-            "maxLength": meta["max_length"]
-        }
+        schema |= (
+            {"enum": list(meta["choices"])}
+            if meta["choices"]
+            else {"maxLength": meta["max_length"]}
+        )
     else:
         kind = "integer" if hint is int else "number"
         schema |= {"type": kind, "minimum": meta["low"], "maximum": meta["high"]}

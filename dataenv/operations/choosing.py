@@ -171,7 +171,7 @@ def revert(op: Revert, rows: WorkingSet, tools: Tools) -> Result:
     if index is None or index >= len(tools.evaluated):
         raise InvalidAction(
             f"there is no evaluation {op.evaluation or 'yet'}.",
-            f"{len(tools.evaluated)} have been made; train first." ,
+            f"{len(tools.evaluated)} have been made; train first.",
         )
     old = tools.evaluated[index]
     now = {row.id for row in rows}

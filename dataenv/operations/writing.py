@@ -101,9 +101,7 @@ def label(op: Label, rows: WorkingSet, tools: Tools) -> Result:
             continue
         origin = Provenance("label", (reply.call,), (item.id,), step=tools.step)
         made.append(Row(item.instruction, item.input, output, origin))
-    effect = Effect(
-        "label", len(made), tuple(dropped), calls=tools.broker.used - before
-    )
+    effect = Effect("label", len(made), tuple(dropped), calls=tools.broker.used - before)
     return rows.extended(made), effect
 
 

@@ -143,15 +143,16 @@ def train(
     for indices, rate in zip(steps, learning_rates(config, len(steps)), strict=True):
         for group in optimiser.param_groups:
             group["lr"] = rate
-        log_probabilities, _ = token_log_probabilities(
-            model, [encoded[i] for i in indices], pad_id
-        )
+        log_probabilities, _ = token_log_probabilities(model, [encoded[i] for i in indices], pad_id)
         loss = -log_probabilities.mean()
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(parameters, config.gradient_clip)
         losses.append(loss.item())
         if not (math.isfinite(losses[-1]) and math.isfinite(norm.item())):
-            return losses, f"loss {losses[-1]} with gradient norm {norm.item()} in step {len(losses)}"
+            return (
+                losses,
+                f"loss {losses[-1]} with gradient norm {norm.item()} in step {len(losses)}",
+            )
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
     model.eval()
@@ -215,9 +216,7 @@ def _generate_batch(
         )
         following = out.logits[:, -1].argmax(-1)
         ended = torch.isin(following, ends)
-        for row, (token, end) in enumerate(
-            zip(following.tolist(), ended.tolist(), strict=True)
-        ):
+        for row, (token, end) in enumerate(zip(following.tolist(), ended.tolist(), strict=True)):
             if end:
                 truncated[alive[row]] = False
             else:

@@ -164,9 +164,7 @@ class LocalStudent:
         """Mean log-probability per completion token."""
         self._load(trained.weights)
         limit = getattr(self._model.config, "max_position_embeddings", 512)
-        encoded = [
-            self._encode(p, c, limit) for p, c in zip(prompts, completions, strict=True)
-        ]
+        encoded = [self._encode(p, c, limit) for p, c in zip(prompts, completions, strict=True)]
         scores = [0.0] * len(encoded)
         order = sorted(range(len(encoded)), key=lambda i: len(encoded[i].ids))
         with isolated_torch(self.threads, 0):

@@ -38,8 +38,9 @@ class _Watch(TrainerCallback):
         self.losses: list[float] = []
         self.diverged = ""
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None,
-               **_: Any) -> None:
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any
+    ) -> None:
         """Notes loss and gradient norm of a step."""
         if logs and "loss" in logs:
             loss, norm = float(logs["loss"]), float(logs.get("grad_norm", 0.0))
@@ -60,25 +61,42 @@ def train(
     """Fine-tunes a model in place. See `dataenv.students.lean.train`."""
     batches = list(training_batches(rows, encoded, config, key))
     disable_progress_bars()
-    dataset = Dataset.from_list([
-        {"input_ids": list(each.ids),
-         "labels": [-100] * each.completion_start + list(each.ids[each.completion_start :])}
-        for each in encoded
-    ])
+    dataset = Dataset.from_list(
+        [
+            {
+                "input_ids": list(each.ids),
+                "labels": [-100] * each.completion_start + list(each.ids[each.completion_start :]),
+            }
+            for each in encoded
+        ]
+    )
     watch = _Watch()
     on_cpu = next(model.parameters()).device.type == "cpu"
     with tempfile.TemporaryDirectory() as folder:
         trainer = _BatchTrainer(
             model=model,
             args=SFTConfig(
-                output_dir=folder, max_steps=len(batches), learning_rate=config.learning_rate,
+                output_dir=folder,
+                max_steps=len(batches),
+                learning_rate=config.learning_rate,
                 per_device_train_batch_size=config.batch_size,
-                lr_scheduler_type="cosine", warmup_steps=math.ceil(config.warmup * len(batches)),
-                weight_decay=config.weight_decay, max_grad_norm=config.gradient_clip,
-                use_cpu=on_cpu, bf16=False, gradient_checkpointing=False, save_strategy="no",
-                report_to="none", logging_strategy="steps", logging_steps=1, disable_tqdm=True,
-                logging_nan_inf_filter=False, max_length=None,
-                dataset_kwargs={"skip_prepare_dataset": True}, remove_unused_columns=False),
+                lr_scheduler_type="cosine",
+                warmup_steps=math.ceil(config.warmup * len(batches)),
+                weight_decay=config.weight_decay,
+                max_grad_norm=config.gradient_clip,
+                use_cpu=on_cpu,
+                bf16=False,
+                gradient_checkpointing=False,
+                save_strategy="no",
+                report_to="none",
+                logging_strategy="steps",
+                logging_steps=1,
+                disable_tqdm=True,
+                logging_nan_inf_filter=False,
+                max_length=None,
+                dataset_kwargs={"skip_prepare_dataset": True},
+                remove_unused_columns=False,
+            ),
             train_dataset=dataset,
             processing_class=_tokenizer_of(model, pad_id),
             callbacks=[watch],

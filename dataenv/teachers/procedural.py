@@ -107,7 +107,9 @@ class ProceduralTeacher:
         if known:
             return rng.choice(known)
         asked = _stems(_line_after(prompt, "What is wanted:") or prompt)
-        scores = {name: len(asked & words) / len(words) ** 0.5 for name, words in self._words.items()}
+        scores = {
+            name: len(asked & words) / len(words) ** 0.5 for name, words in self._words.items()
+        }
         best = max(scores.values())
         if best == 0:
             return self.domain.skills[rng.choice(sorted(scores))]
@@ -172,14 +174,21 @@ def slipped(problem: Problem, rng: random.Random) -> Problem:
     numbers = _NUMBER.findall(problem.answer)
     if not numbers:
         words = problem.answer.strip("'")
-        wrong = repr(words[::-1] + words[-1:]) if words not in ("True", "False") else str(
-            words == "False"
+        wrong = (
+            repr(words[::-1] + words[-1:])
+            if words not in ("True", "False")
+            else str(words == "False")
         )
     else:
         old = rng.choice(numbers)
         new = old
         while new == old:
-            new = re.sub(r"\d+", lambda m: str(max(0, int(m[0]) + rng.choice((-10, -2, -1, 1, 2, 10)))), old, count=1)
+            new = re.sub(
+                r"\d+",
+                lambda m: str(max(0, int(m[0]) + rng.choice((-10, -2, -1, 1, 2, 10)))),
+                old,
+                count=1,
+            )
         at = rng.choice([m.start() for m in _NUMBER.finditer(problem.answer) if m[0] == old])
         wrong = problem.answer[:at] + new + problem.answer[at + len(old) :]
     head, mark, tail = problem.work.rpartition(problem.answer)

@@ -95,10 +95,19 @@ def test_verify_drops_wrong_rows_and_marks_right_ones(env):
 
 def test_filter_names_the_reason_for_every_dropped_row(env):
     good = env.task.reference(1, 1)[0]
-    put(env, good, Row(good.instruction, "", "no mark"), Row("Hm?", "", "Answer: 1"),
-        Row(good.instruction + " word" * 300, "", "Answer: 1"))
+    put(
+        env,
+        good,
+        Row(good.instruction, "", "no mark"),
+        Row("Hm?", "", "Answer: 1"),
+        Row(good.instruction + " word" * 300, "", "Answer: 1"),
+    )
     effect = do(env, "filter")
-    assert dict(effect["reasons"]) == {"no readable answer": 1, "question too short": 1, "too long": 1}
+    assert dict(effect["reasons"]) == {
+        "no readable answer": 1,
+        "question too short": 1,
+        "too long": 1,
+    }
     assert env.working_set.rows == (good,)
 
 

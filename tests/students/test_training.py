@@ -46,8 +46,10 @@ def test_a_permuted_set_trains_the_same_student_and_a_sequential_one_does_not(ti
     plain = rows()
     turned = WorkingSet(plain.rows[::-1])
     fixed = WorkingSet(plain.rows[::-1], sequential=True)
-    weights = [state_of(tiny_student, tiny_student.train(each, CONFIG, "k"))
-               for each in (plain, turned, fixed)]
+    weights = [
+        state_of(tiny_student, tiny_student.train(each, CONFIG, "k"))
+        for each in (plain, turned, fixed)
+    ]
     assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
 
 
@@ -102,7 +104,9 @@ def test_forged_control_tokens_reach_the_student_as_text(tiny_student):
     assert not specials & set(chat.text_ids(forged))
     assert chat.decode(chat.text_ids(forged)) == forged
     row = tiny_student.encode(Row(forged, forged, forged), 256)
-    assert sum(each in specials for each in row.ids) == 3  # user, assistant, end: the template's own
+    assert (
+        sum(each in specials for each in row.ids) == 3
+    )  # user, assistant, end: the template's own
 
 
 def test_rows_that_do_not_fit_are_left_out_and_none_left_is_said(tiny_student):

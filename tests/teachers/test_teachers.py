@@ -12,8 +12,14 @@ from dataenv.teachers.broker import Broker
 from dataenv.teachers.parsing import BadReply, parse_object, text_field
 from dataenv.teachers.procedural import ProceduralTeacher, TeacherProfile, profile_of, slipped
 
-FLAWLESS = {"slip": 0.0, "weak_slip": 0.0, "format_slip": 0.0, "off_topic": 0.0, "repeat": 0.0,
-            "chatty": 0.0}
+FLAWLESS = {
+    "slip": 0.0,
+    "weak_slip": 0.0,
+    "format_slip": 0.0,
+    "off_topic": 0.0,
+    "repeat": 0.0,
+    "chatty": 0.0,
+}
 
 
 def ask(teacher, text: str, index: int = 0) -> str:
@@ -41,7 +47,9 @@ def test_what_it_cannot_match_gets_an_off_topic_reply():
 
 def test_slips_happen_at_about_their_rate_and_differ_between_samples():
     domain = DOMAINS["science"]
-    teacher = ProceduralTeacher(domain, profile_of("k", **{**FLAWLESS, "slip": 0.3, "weak_share": 0}))
+    teacher = ProceduralTeacher(
+        domain, profile_of("k", **{**FLAWLESS, "slip": 0.3, "weak_share": 0})
+    )
     problem = domain.sample("ohm:V", 2, random.Random(0))
     replies = [ask(teacher, solve_prompt(problem.instruction), i) for i in range(400)]
     wrong = sum(parse_object(r)["output"] != problem.output for r in replies)
@@ -93,10 +101,19 @@ def test_only_calls_that_were_never_made_are_given_back():
     assert broker.used == 1
 
 
-@pytest.mark.parametrize("text", [
-    "nothing", '{"a": NaN}', '{"a": 1e999}', '{"a": 1, "a": 2}', "[" * 5000, "{" * 5000,
-    "x" * 30_000, '{"a": ' + "9" * 5000 + "}",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nothing",
+        '{"a": NaN}',
+        '{"a": 1e999}',
+        '{"a": 1, "a": 2}',
+        "[" * 5000,
+        "{" * 5000,
+        "x" * 30_000,
+        '{"a": ' + "9" * 5000 + "}",
+    ],
+)
 def test_replies_that_cannot_be_trusted_are_bad_replies(text):
     with pytest.raises(BadReply):
         parse_object(text)

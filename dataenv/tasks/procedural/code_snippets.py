@@ -52,8 +52,10 @@ VARIABLES: Mapping[str, tuple[str, tuple[str, str, str]]] = {
     "grid": ("", ("grid", "rows", "board")),
 }
 FUNCTION_NAMES = ("f", "g", "run")
-BUILTINS = {each.__name__: each for each in (
-    abs, any, enumerate, len, list, max, min, range, sorted, sum, zip)}
+BUILTINS = {
+    each.__name__: each
+    for each in (abs, any, enumerate, len, list, max, min, range, sorted, sum, zip)
+}
 DRAW_ATTEMPTS = 500
 LARGEST = 200  # of a number by itself; what is drawn stays below
 

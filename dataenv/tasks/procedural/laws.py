@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache
 
 from dataenv.tasks.procedural import arithmetic
 from dataenv.tasks.procedural.skill import Parameters, Skill
@@ -81,9 +81,7 @@ class Frame:
     given: str
     joiner: str = " and "
 
-    def write(
-        self, subject: str, givens: Sequence[tuple[str, str, str]], unknown: str
-    ) -> str:
+    def write(self, subject: str, givens: Sequence[tuple[str, str, str]], unknown: str) -> str:
         """Fills the frame; `givens` are (noun, value, unit)."""
         parts = [
             self.given.format(noun=noun, value=value, unit=unit).rstrip()
@@ -135,7 +133,7 @@ def build_skills(
     return {skill.name: skill for skill in skills}
 
 
-@lru_cache(maxsize=None)
+@cache
 def solver(equation: str, unknown: str) -> Callable[[Mapping[str, Fraction]], Fraction]:
     """The oracle: solves an equation for a symbol with sympy, once, as an exact function."""
     import sympy
@@ -256,9 +254,7 @@ def _composed_skill(
         text, value = _write_step(first, each.gives, split(values, "a_"))
         if value <= 0:
             raise arithmetic.NotNice(f"{value} is not positive")
-        rest, answer = _write_step(
-            second, each.solves, split(values, "b_") | {each.takes: value}
-        )
+        rest, answer = _write_step(second, each.solves, split(values, "b_") | {each.takes: value})
         return f"{text}, {rest}", answer
 
     def oracle(values: Parameters) -> str:

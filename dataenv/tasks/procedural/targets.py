@@ -22,8 +22,11 @@ DOMAINS: dict[str, Domain] = {
     domain.name: domain for domain in (science.DOMAIN, code.DOMAIN, finance.DOMAIN)
 }
 
-SPLITS = {"train": range(0, 10**6), "validation": range(10**6, 2 * 10**6),
-          "test": range(2 * 10**6, 3 * 10**6)}
+SPLITS = {
+    "train": range(0, 10**6),
+    "validation": range(10**6, 2 * 10**6),
+    "test": range(2 * 10**6, 3 * 10**6),
+}
 """Disjoint ranges of target numbers: what is learned on one is tested on another."""
 
 TOPICS_PER_TARGET = (4, 6)
@@ -78,7 +81,13 @@ def draw_target(domain: Domain, number: int) -> Target:
 
 
 def build_task(
-    domain: Domain, number: int, *, public: int, reward: int, private: int, seeds: int,
+    domain: Domain,
+    number: int,
+    *,
+    public: int,
+    reward: int,
+    private: int,
+    seeds: int,
     retention: int,
 ) -> Task:
     """The task of a target: items drawn from it, all different.

@@ -1,0 +1,116 @@
+"""Compares controllers on the same targets at equal budgets; resumable.
+
+    python scripts/compare_controllers.py --out records/controllers.jsonl --targets 20
+    python scripts/compare_controllers.py --out records/controllers.jsonl --table
+
+Every episode is one JSON line; episodes that are there are not run again. Target and seed are the
+same for all controllers, so that they are compared under common random numbers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+from pathlib import Path
+
+import numpy as np
+
+from dataenv.env import DataEnv
+from dataenv.policy import run_episode
+from dataenv.registry import env_config, make_policy
+from dataenv.runs.runner import result_of
+from dataenv.statistics import mean_bootstrap
+
+CONTROLLERS = ("random", "random_mix", "mirror", "feedback", "matched_teacher", "matched_clean")
+DOMAINS = ("Science", "Code", "Finance")
+FIRST_TARGET = 1_000_000  # validation targets: the test ones are kept for later
+
+Job = tuple[str, int]
+
+
+def play(job: Job) -> list[dict]:
+    """All controllers on one target of one domain; runs in a worker process."""
+    import time
+
+    domain, number = job
+    config = env_config(f"{domain}-fast-v0", split="validation")
+    env, records = DataEnv(config=config), []
+    for name in CONTROLLERS:
+        began = time.monotonic()
+        options = {"target": FIRST_TARGET + number}
+        episode = run_episode(env, make_policy(name), number, options)
+        record = result_of(env, episode, name, number, time.monotonic() - began)
+        record["config"] = None  # the same for all; in the first line of the file
+        record["scores"] = [[e.public.score, e.reward.score] for e in env.evaluations]
+        records.append(record)
+    return records
+
+
+def read(path: Path) -> list[dict]:
+    """All complete records of a file."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
+
+
+def table(records: list[dict]) -> str:
+    """Mean private scores with intervals over targets, and paired differences to mirror."""
+    lines = [
+        "| domain | controller | targets | base | private | minus mirror (points) |",
+        "|---|---|---|---|---|---|",
+    ]
+    for domain in DOMAINS:
+        mine = [r for r in records if r["task"] == domain.lower()]
+        mirror = {r["target"]: r["final"]["private"] for r in mine if r["policy"] == "mirror"}
+        for name in CONTROLLERS:
+            chosen = [r for r in mine if r["policy"] == name]
+            if not chosen:
+                continue
+            finals = [r["final"]["private"] for r in chosen]
+            low, high = _interval(finals)
+            paired = [100 * (r["final"]["private"] - mirror[r["target"]]) for r in chosen]
+            d_low, d_high = _interval(paired)
+            lines.append(
+                f"| {domain.lower()} | {name} | {len(chosen)} | "
+                f"{np.mean([r['base']['private'] for r in chosen]):.3f} | "
+                f"{np.mean(finals):.3f} [{low:.3f}, {high:.3f}] | "
+                f"{np.mean(paired):+.1f} [{d_low:+.1f}, {d_high:+.1f}] |"
+            )
+    return "\n".join(lines)
+
+
+def _interval(values: list[float]) -> tuple[float, float]:
+    found = mean_bootstrap(values)
+    return found.low, found.high
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--targets", type=int, default=20)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--table", action="store_true", help="only print the table")
+    args = parser.parse_args()
+    records = read(args.out)
+    if not args.table:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        done = {(r["task"], r["seed"]) for r in records}
+        jobs = [
+            (domain, number)
+            for number in range(args.targets)
+            for domain in DOMAINS
+            if (domain.lower(), number) not in done
+        ]
+        context = multiprocessing.get_context("spawn")
+        with context.Pool(args.processes) as pool, args.out.open("a") as out:
+            for place, results in enumerate(pool.imap_unordered(play, jobs), 1):
+                out.writelines(json.dumps(record) + "\n" for record in results)
+                out.flush()
+                print(f"{place}/{len(jobs)} targets", flush=True)
+        records = read(args.out)
+    print(table(records))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""The command line: records of a run, helpful refusals, quick start."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+from dataenv.cli import main
+
+SETTINGS = [
+    "public=8",
+    "reward=8",
+    "private=8",
+    "seeds=8",
+    "retention=2",
+    "min_rows=4",
+    "max_rows=16",
+    "calls=64",
+    "trainings=2",
+    "steps=12",
+    "training.epochs=1",
+    "decoding.max_new_tokens=8",
+]
+
+
+def command(*arguments: str) -> list[str]:
+    return [*arguments, *(part for each in SETTINGS for part in ("--set", each))]
+
+
+@pytest.mark.parametrize(
+    "policy", ["random", "mirror", "feedback", "random_mix", "matched_teacher", "matched_clean"]
+)
+def test_run_writes_its_records(policy, tiny_path, tmp_path, capsys):
+    code = main(
+        command(
+            "run",
+            "--task",
+            "dataenv/Science-fast-v0",
+            "--policy",
+            policy,
+            "--student",
+            str(tiny_path),
+            "--out",
+            str(tmp_path),
+        )
+    )
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert code == 0 and result["policy"] == policy and result["final"]["private"] is not None
+    assert ("privileged" in result["flags"]) == policy.startswith("matched")
+    steps = [json.loads(line) for line in (tmp_path / "steps.jsonl").read_text().splitlines()]
+    assert steps and not any(step["report"]["error"] for step in steps)
+    submission = json.loads((tmp_path / "submission.json").read_text())
+    assert {key for row in submission for key in row} <= {"instruction", "input", "output"}
+    assert len(submission) == result["rows"]
+    assert (tmp_path / "scores.png").stat().st_size > 5000
+    assert "private" in capsys.readouterr().out
+
+
+def test_a_policy_from_a_file_joins(tiny_path, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "class Mine:\n"
+        "    def begin(self, briefing): pass\n"
+        "    def act(self, observation, report): return {'op': 'submit'}\n"
+    )
+    assert (
+        main(
+            command(
+                "run",
+                "--task",
+                "Science-fast-v0",
+                "--policy",
+                f"{tmp_path}/mine.py:Mine",
+                "--student",
+                str(tiny_path),
+                "--out",
+                str(tmp_path / "out"),
+            )
+        )
+        == 0
+    )
+    assert json.loads((tmp_path / "out/result.json").read_text())["flags"] == ["no_submission"]
+
+
+@pytest.mark.parametrize(
+    "arguments,message",
+    [
+        (
+            ["--task", "dataenv/Sience-v0", "--policy", "random"],
+            "Did you mean 'dataenv/Science-v0'",
+        ),
+        (["--task", "Science-v0", "--policy", "mirrow"], "Did you mean 'mirror'"),
+        (["--task", "Science-v0", "--policy", "random", "--set", "call=3"], "Did you mean 'calls'"),
+        (
+            ["--task", "Science-v0", "--policy", "random", "--set", "calls=0"],
+            "calls must be at least 1",
+        ),
+        (
+            ["--task", "Science-v0", "--policy", "random", "--set", "training.epochs=x"],
+            "must be int",
+        ),
+        (["--task", "Science-v0", "--policy", "no/file.py:P"], "there is no file"),
+        (["--task", "Science-v0", "--policy", "random", "--set", "calls"], "needs key=value"),
+    ],
+)
+def test_wrong_words_get_one_helpful_line(arguments, message, capsys):
+    assert main(["run", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+
+
+def test_dry_run_says_what_a_run_may_cost(capsys):
+    assert main(["run", "--task", "Science-fast-v0", "--policy", "random", "--dry-run"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["calls"] == 800 and plan["detectable_gain_points_private"] == 5.6
+
+
+def test_tools_prints_a_schema_for_every_operation(capsys):
+    assert main(["tools"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) >= 16
+
+
+def test_help_and_import_load_nothing_heavy():
+    code = (
+        "import sys, dataenv, dataenv.cli; dataenv.cli.parser().format_help();"
+        "print([m for m in ('torch', 'transformers', 'sympy', 'matplotlib') if m in sys.modules])"
+    )
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]" and time.monotonic() - began < 20
