@@ -6,6 +6,7 @@ An unknown key is an error. ``--set key=value`` overrides one field, with a dot 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import types
 import typing
@@ -129,10 +130,8 @@ def override(config: T, assignments: Sequence[str]) -> T:
         except yaml.YAMLError as error:
             raise ConfigError(f"--set {assignment!r}: the value is no YAML") from error
         if isinstance(value, str):  # YAML 1.1 reads 1e-3 as text
-            try:
+            with contextlib.suppress(ValueError):
                 value = float(value)
-            except ValueError:
-                pass
         config = _assign(config, key.strip().split("."), value, key)
     return config
 

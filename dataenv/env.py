@@ -6,7 +6,7 @@ import dataclasses
 import time
 from collections import OrderedDict
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -167,7 +167,7 @@ class DataEnv(gym.Env):
     v0: initial version.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi"], "render_fps": 1}
+    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012
 
     def __init__(
         self,
@@ -200,6 +200,8 @@ class DataEnv(gym.Env):
         self._student = student
         self._state: EpisodeState | None = None
         self._cache: OrderedDict[str, Any] = OrderedDict()
+        self.broker: Broker
+        self.outcome: Outcome | None = None
         self.seconds = {"train": 0.0, "decode": 0.0, "teacher": 0.0}
 
     # -- the Gymnasium interface ----------------------------------------------------------------
@@ -432,7 +434,7 @@ class DataEnv(gym.Env):
         domain = get_domain(config.domain)
         self._state, self._rates = state, rates
         self._choice: int | None = None
-        self.outcome: Outcome | None = None
+        self.outcome = None
         self.task: Task = self._remember(
             digest("task", state.target),
             lambda: build_task(

@@ -179,12 +179,16 @@ class EvalReport:
         """The report as compact text for a person or a language model."""
         low, high = self.interval
         lines = [
-            f"evaluation {self.evaluation}: public score {self.score:.3f} "
-            f"[{low:.3f}, {high:.3f}] on {self.n} items "
-            f"(base {self.base_score:.3f}, best {self.best_score:.3f}; "
-            f"gains below {self.detectable_gain:.3f} cannot be seen)",
-            f"retention {self.retention:.3f}, answer log-likelihood {self.log_likelihood:.3f}, "
-            f"unreadable answers {self.extraction_failures}, cut off {self.truncated}",
+            (
+                f"evaluation {self.evaluation}: public score {self.score:.3f} "
+                f"[{low:.3f}, {high:.3f}] on {self.n} items "
+                f"(base {self.base_score:.3f}, best {self.best_score:.3f}; "
+                f"gains below {self.detectable_gain:.3f} cannot be seen)"
+            ),
+            (
+                f"retention {self.retention:.3f}, answer log-likelihood {self.log_likelihood:.3f}, "
+                f"unreadable answers {self.extraction_failures}, cut off {self.truncated}"
+            ),
             "budget: " + ", ".join(f"{a} {u:g}/{m:g}" for a, (u, m) in self.budget),
             "set: " + ", ".join(f"{key} {_short(value)}" for key, value in self.set),
         ]

@@ -68,7 +68,9 @@ class Row:
     def from_dict(cls, data: Mapping[str, Any]) -> Row:
         """The inverse of `to_dict`."""
         origin = data.get("provenance") or {"operation": "unknown"}
-        lists = {k: tuple(v) if isinstance(v, list | tuple) else v for k, v in origin.items()}
+        lists: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in origin.items()
+        }
         return cls(data["instruction"], data["input"], data["output"], Provenance(**lists))
 
 

@@ -9,7 +9,6 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from dataenv.env import DataEnv
 from dataenv.evaluation import EvalReport
 
 MAX_TEXT = 100_000
@@ -69,8 +68,6 @@ class DiscreteOperations(gym.Wrapper):
     Submitting is masked until half of the trainings are used, unless nothing else is left.
     """
 
-    env: DataEnv
-
     def __init__(self, env: gym.Env) -> None:
         super().__init__(env)
         self.action_space = spaces.Discrete(len(MENU))
@@ -81,8 +78,9 @@ class DiscreteOperations(gym.Wrapper):
     def operation(self, action: int) -> dict[str, Any]:
         """The operation that a menu entry stands for now."""
         kind, given = MENU[action]
-        report: EvalReport = self.env.unwrapped.report
-        task = self.env.unwrapped.task
+        env: Any = self.env.unwrapped
+        report: EvalReport = env.report
+        task = env.task
         if kind == "op":
             return dict(given)
         if kind == "label":
@@ -104,7 +102,7 @@ class DiscreteOperations(gym.Wrapper):
 
     def action_masks(self) -> np.ndarray:
         """Which menu entries are of use now, of shape (entries,), bool."""
-        env = self.env.unwrapped
+        env: Any = self.env.unwrapped
         allowed = env.operation_mask()
         left = env.broker.left
         topics = len(env.report.slices)

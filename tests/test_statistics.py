@@ -111,8 +111,16 @@ def test_smallest_detectable_gain_never_exceeds_one():
 
 @pytest.mark.parametrize(
     "n, k, points",
-    [(100, 10, 7.5), (100, 50, 11.1), (200, 10, 5.3), (200, 50, 7.8)]
-    + [(500, 10, 3.4), (500, 50, 4.9), (1000, 10, 2.4), (1000, 50, 3.5)],
+    [
+        (100, 10, 7.5),
+        (100, 50, 11.1),
+        (200, 10, 5.3),
+        (200, 50, 7.8),
+        (500, 10, 3.4),
+        (500, 50, 4.9),
+        (1000, 10, 2.4),
+        (1000, 50, 3.5),
+    ],
 )
 def test_expected_best_of_reproduces_the_table_at_a_base_of_40_percent(n, k, points):
     assert 100 * expected_best_of(n, k, p=0.4) == pytest.approx(points, abs=0.1)

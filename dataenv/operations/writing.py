@@ -37,7 +37,7 @@ def generate(op: Generate, rows: WorkingSet, tools: Tools) -> Result:
     texts = _texts_of(op.examples, rows, tools)
     if not op.brief.strip() and not texts:
         raise InvalidAction("generate.brief is empty.", "Say what is wanted, or give examples.")
-    parents = [(i,) for i, _ in texts] or [()]
+    parents: list[tuple[str, ...]] = [(i,) for i, _ in texts] or [()]
     chosen = [texts[k % len(texts)][1] if texts else "" for k in range(op.n)]
     requests = [_generate_request(op.brief, text, op.style, tools) for text in chosen]
     origins = [parents[k % len(parents)] for k in range(op.n)]

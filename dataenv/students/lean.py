@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -107,13 +108,14 @@ def token_log_probabilities(
     ids, _, completion = pad(encoded, pad_id, device)
     hidden = _backbone(model)(input_ids=ids, use_cache=False).last_hidden_state
     chosen = completion[:, 1:]
-    logits = model.get_output_embeddings()(hidden[:, :-1][chosen])
+    head: Any = model.get_output_embeddings()
+    logits = head(hidden[:, :-1][chosen])
     losses = F.cross_entropy(logits.float(), ids[:, 1:][chosen], reduction="none")
     rows = torch.arange(len(encoded), device=device)[:, None].expand_as(chosen)[chosen]
     return -losses, rows
 
 
-def _backbone(model: PreTrainedModel) -> torch.nn.Module:
+def _backbone(model: Any) -> torch.nn.Module:
     """The model below its language-modelling head, adapters included."""
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
     return getattr(inner, inner.base_model_prefix)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers import __version__ as transformers_version
 
 from dataenv.config import DecodingConfig, TrainingConfig
@@ -52,8 +52,8 @@ class LocalStudent:
         self.path, self.name, self.threads = str(path), name or str(path), threads
         tokenizer = AutoTokenizer.from_pretrained(self.path)
         self.format = ChatFormat.of(tokenizer)
-        model = AutoModelForCausalLM.from_pretrained(self.path, dtype=torch.float32)
-        self._model: PreTrainedModel = model.to(device).eval()  # type: ignore[assignment]
+        model: Any = AutoModelForCausalLM.from_pretrained(self.path, dtype=torch.float32)
+        self._model: Any = model.to(device).eval()
         self._base = {k: v.clone() for k, v in self._model.state_dict().items()}
         self._loaded: Any = None  # the weights that the model holds now; None is the base
 

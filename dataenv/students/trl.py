@@ -20,15 +20,14 @@ from dataenv.students.lean import Encoded, training_batches
 class _BatchTrainer(SFTTrainer):
     """A trainer that follows given batches instead of sampling."""
 
-    def __init__(self, *arguments: Any, batches: Sequence[Sequence[int]], **fields: Any) -> None:
+    def __init__(self, *arguments: Any, batches: list[list[int]], **fields: Any) -> None:
         self._batches = batches
         super().__init__(*arguments, **fields)
 
     def get_train_dataloader(self) -> DataLoader:
         """One batch per optimiser step, in the given order."""
-        return DataLoader(
-            self.train_dataset, batch_sampler=self._batches, collate_fn=self.data_collator
-        )
+        dataset: Any = self.train_dataset
+        return DataLoader(dataset, batch_sampler=self._batches, collate_fn=self.data_collator)
 
 
 class _Watch(TrainerCallback):

@@ -156,10 +156,7 @@ class ProceduralTeacher:
     def _solution(self, problem: Problem, prompt: str, rng: random.Random) -> str:
         if rng.random() < self.profile.slip_rate(problem.skill):
             problem = slipped(problem, rng)
-        if "without steps" in prompt:
-            text = f"{ANSWER_MARK} {problem.answer}"
-        else:
-            text = problem.output
+        text = f"{ANSWER_MARK} {problem.answer}" if "without steps" in prompt else problem.output
         if rng.random() < self.profile.format_slip:
             text = text.replace(ANSWER_MARK, "so").strip()
         return text

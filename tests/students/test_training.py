@@ -76,7 +76,10 @@ def test_padding_changes_neither_answers_nor_likelihoods(tiny_student):
     alone = [tiny_student.answer(BASE, [p], DecodingConfig(max_new_tokens=5))[0] for p in prompts]
     assert together == alone
     scores = tiny_student.log_likelihood(BASE, prompts, outputs)
-    single = [tiny_student.log_likelihood(BASE, [p], [o])[0] for p, o in zip(prompts, outputs)]
+    single = [
+        tiny_student.log_likelihood(BASE, [p], [o])[0]
+        for p, o in zip(prompts, outputs, strict=False)
+    ]
     assert scores == pytest.approx(single, abs=1e-4)
 
 

@@ -1,5 +1,6 @@
 """The offline domains: right answers, invertible texts, disjoint splits."""
 
+import itertools
 import random
 from fractions import Fraction
 
@@ -58,7 +59,7 @@ def test_a_quarter_of_the_test_items_use_reserved_phrasings(name):
 
 def test_splits_of_targets_are_disjoint_and_targets_differ():
     ranges = list(SPLITS.values())
-    assert all(a.stop <= b.start for a, b in zip(ranges, ranges[1:]))
+    assert all(a.stop <= b.start for a, b in itertools.pairwise(ranges))
     domain = DOMAINS["science"]
     assert len({draw_target(domain, number).weights for number in range(20)}) == 20
 

@@ -141,7 +141,8 @@ def evaluate(tree: Tree) -> Fraction:
 
 
 def _reduce_once(tree: Tree, check: bool) -> Tree:
-    operator, left, right = tree  # type: ignore[misc]
+    assert isinstance(tree, tuple)
+    operator, left, right = tree
     if isinstance(left, tuple):
         return operator, _reduce_once(left, check), right
     if isinstance(right, tuple):

@@ -216,7 +216,7 @@ def chain(
     def try_draw(rng: random.Random, difficulty: int) -> tuple[list, bool]:
         args = draw_arguments(rng, difficulty, OPS[row[0]], VARIABLES[names[0]][0])
         value = OPS[row[0]].apply(*args)
-        for op in map(OPS.get, row[1:]):
+        for op in (OPS[name] for name in row[1:]):
             if not op.suits(value):
                 return args, False
             more = op.rest(rng, difficulty, value)

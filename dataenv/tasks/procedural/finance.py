@@ -72,20 +72,28 @@ LAWS = (
         subjects=("a deposit", "a savings account", "a loan"),
         sentences={
             "I": (
-                "{P} dollars earn {r} % simple interest a year for {t} years. "
-                "How much interest is that?",
+                (
+                    "{P} dollars earn {r} % simple interest a year for {t} years. "
+                    "How much interest is that?"
+                ),
             ),
             "P": (
-                "Simple interest of {I} dollars came in after {t} years at {r} %. "
-                "What sum was put in?",
+                (
+                    "Simple interest of {I} dollars came in after {t} years at {r} %. "
+                    "What sum was put in?"
+                ),
             ),
             "r": (
-                "Over {t} years, {P} dollars brought {I} dollars of simple interest. "
-                "What was the yearly rate?",
+                (
+                    "Over {t} years, {P} dollars brought {I} dollars of simple interest. "
+                    "What was the yearly rate?"
+                ),
             ),
             "t": (
-                "How many years must {P} dollars stay at {r} % to bring {I} dollars of simple "
-                "interest?",
+                (
+                    "How many years must {P} dollars stay at {r} % to bring {I} dollars of simple "
+                    "interest?"
+                ),
             ),
         },
     ),
@@ -102,8 +110,10 @@ LAWS = (
         subjects=("a deposit", "a bank account", "a savings plan"),
         sentences={
             "A": (
-                "A saver puts in {P} dollars and earns {I} dollars of interest. "
-                "What is there in the end?",
+                (
+                    "A saver puts in {P} dollars and earns {I} dollars of interest. "
+                    "What is there in the end?"
+                ),
             ),
             "P": ("An account holds {A} dollars, {I} of them interest. What was put in?",),
             "I": ("A deposit of {P} dollars has become {A} dollars. How much interest was added?",),
@@ -160,20 +170,28 @@ LAWS = (
         subjects=("a car loan", "a small loan", "a phone plan"),
         sentences={
             "K": (
-                "A loan of {L} dollars is repaid in {n} monthly payments of {p} dollars. "
-                "How much more than the loan is paid?",
+                (
+                    "A loan of {L} dollars is repaid in {n} monthly payments of {p} dollars. "
+                    "How much more than the loan is paid?"
+                ),
             ),
             "p": (
-                "A loan of {L} dollars plus {K} dollars of charges is repaid in {n} equal "
-                "months. What is paid each month?",
+                (
+                    "A loan of {L} dollars plus {K} dollars of charges is repaid in {n} equal "
+                    "months. What is paid each month?"
+                ),
             ),
             "n": (
-                "Each month {p} dollars go toward a loan of {L} dollars with {K} dollars of "
-                "charges. How many months does it take?",
+                (
+                    "Each month {p} dollars go toward a loan of {L} dollars with {K} dollars of "
+                    "charges. How many months does it take?"
+                ),
             ),
             "L": (
-                "Paying {p} dollars a month for {n} months covers a loan and {K} dollars of "
-                "charges. How large was the loan?",
+                (
+                    "Paying {p} dollars a month for {n} months covers a loan and {K} dollars of "
+                    "charges. How large was the loan?"
+                ),
             ),
         },
     ),
@@ -196,20 +214,28 @@ LAWS = (
         subjects=("a loan after one year", "a one-year debt", "a family loan after one year"),
         sentences={
             "B": (
-                "A debt of {L} dollars grows by {r} % in a year, then {p} dollars are repaid. "
-                "What is still owed?",
+                (
+                    "A debt of {L} dollars grows by {r} % in a year, then {p} dollars are repaid. "
+                    "What is still owed?"
+                ),
             ),
             "L": (
-                "After a year at {r} % and a repayment of {p} dollars, {B} dollars are still "
-                "owed. What was borrowed?",
+                (
+                    "After a year at {r} % and a repayment of {p} dollars, {B} dollars are still "
+                    "owed. What was borrowed?"
+                ),
             ),
             "p": (
-                "{L} dollars are borrowed at {r} %. What must be repaid after one year to leave "
-                "{B} dollars owed?",
+                (
+                    "{L} dollars are borrowed at {r} %. What must be repaid after one year to leave "
+                    "{B} dollars owed?"
+                ),
             ),
             "r": (
-                "{L} dollars were borrowed. A year later {p} dollars are repaid and {B} are "
-                "still owed. What was the interest rate?",
+                (
+                    "{L} dollars were borrowed. A year later {p} dollars are repaid and {B} are "
+                    "still owed. What was the interest rate?"
+                ),
             ),
         },
     ),
@@ -228,8 +254,10 @@ LAWS = (
             "V": ("What sum today is worth {p} dollars every year forever at {r} %?",),
             "p": ("A fund of {V} dollars earns {r} %. What can it pay every year forever?",),
             "r": (
-                "A fund of {V} dollars pays {p} dollars every year forever. "
-                "What rate does it earn?",
+                (
+                    "A fund of {V} dollars pays {p} dollars every year forever. "
+                    "What rate does it earn?"
+                ),
             ),
         },
     ),
@@ -248,20 +276,28 @@ LAWS = (
         subjects=("a machine", "a van", "a printer"),
         sentences={
             "d": (
-                "A van bought for {c} dollars is sold for scrap at {s} dollars after {n} years. "
-                "What does it lose each year?",
+                (
+                    "A van bought for {c} dollars is sold for scrap at {s} dollars after {n} years. "
+                    "What does it lose each year?"
+                ),
             ),
             "c": (
-                "A machine loses {d} dollars a year for {n} years and is then worth {s} dollars "
-                "as scrap. What did it cost?",
+                (
+                    "A machine loses {d} dollars a year for {n} years and is then worth {s} dollars "
+                    "as scrap. What did it cost?"
+                ),
             ),
             "s": (
-                "A printer costs {c} dollars and loses {d} dollars a year over its life of {n} "
-                "years. What is it worth as scrap?",
+                (
+                    "A printer costs {c} dollars and loses {d} dollars a year over its life of {n} "
+                    "years. What is it worth as scrap?"
+                ),
             ),
             "n": (
-                "A truck of {c} dollars loses {d} dollars a year down to a scrap value of {s} "
-                "dollars. How long is its life?",
+                (
+                    "A truck of {c} dollars loses {d} dollars a year down to a scrap value of {s} "
+                    "dollars. How long is its life?"
+                ),
             ),
         },
     ),
@@ -280,16 +316,22 @@ LAWS = (
         subjects=("a truck", "a copier", "a press"),
         sentences={
             "D": (
-                "A copier is written down by {d} dollars a year for {k} years. "
-                "How much is written off by then?",
+                (
+                    "A copier is written down by {d} dollars a year for {k} years. "
+                    "How much is written off by then?"
+                ),
             ),
             "d": (
-                "In {k} years {D} dollars of a press were written off evenly. "
-                "How much was it each year?",
+                (
+                    "In {k} years {D} dollars of a press were written off evenly. "
+                    "How much was it each year?"
+                ),
             ),
             "k": (
-                "A truck is written down by {d} dollars a year. "
-                "After how many years are {D} dollars written off?",
+                (
+                    "A truck is written down by {d} dollars a year. "
+                    "After how many years are {D} dollars written off?"
+                ),
             ),
         },
     ),
@@ -308,16 +350,22 @@ LAWS = (
         subjects=("a lorry", "an oven", "a crane"),
         sentences={
             "B": (
-                "An oven cost {c} dollars and {D} dollars have been written off. "
-                "At what value is it in the books?",
+                (
+                    "An oven cost {c} dollars and {D} dollars have been written off. "
+                    "At what value is it in the books?"
+                ),
             ),
             "c": (
-                "A crane stands in the books at {B} dollars after {D} dollars were written off. "
-                "What did it cost?",
+                (
+                    "A crane stands in the books at {B} dollars after {D} dollars were written off. "
+                    "What did it cost?"
+                ),
             ),
             "D": (
-                "A lorry cost {c} dollars and stands in the books at {B} dollars. "
-                "How much was written off?",
+                (
+                    "A lorry cost {c} dollars and stands in the books at {B} dollars. "
+                    "How much was written off?"
+                ),
             ),
         },
     ),
@@ -334,16 +382,22 @@ LAWS = (
         subjects=("a car over one year", "a laptop over one year", "a boat over one year"),
         sentences={
             "B": (
-                "A car worth {c} dollars loses {r} % of its value in a year. "
-                "What is it worth then?",
+                (
+                    "A car worth {c} dollars loses {r} % of its value in a year. "
+                    "What is it worth then?"
+                ),
             ),
             "c": (
-                "After losing {r} % in a year, a boat is worth {B} dollars. "
-                "What was it worth before?",
+                (
+                    "After losing {r} % in a year, a boat is worth {B} dollars. "
+                    "What was it worth before?"
+                ),
             ),
             "r": (
-                "In a year a laptop falls from {c} dollars to {B} dollars. "
-                "What percentage of its value is lost?",
+                (
+                    "In a year a laptop falls from {c} dollars to {B} dollars. "
+                    "What percentage of its value is lost?"
+                ),
             ),
         },
     ),
@@ -361,16 +415,22 @@ LAWS = (
         subjects=("a company", "a shop chain", "a factory"),
         sentences={
             "k": (
-                "A firm can turn {A} million into cash soon and owes {L} million soon. "
-                "What is its current ratio?",
+                (
+                    "A firm can turn {A} million into cash soon and owes {L} million soon. "
+                    "What is its current ratio?"
+                ),
             ),
             "A": (
-                "A firm with a current ratio of {k} owes {L} million soon. "
-                "What are its current assets?",
+                (
+                    "A firm with a current ratio of {k} owes {L} million soon. "
+                    "What are its current assets?"
+                ),
             ),
             "L": (
-                "With a current ratio of {k} and {A} million in current assets, "
-                "what does a firm owe soon?",
+                (
+                    "With a current ratio of {k} and {A} million in current assets, "
+                    "what does a firm owe soon?"
+                ),
             ),
         },
     ),
@@ -387,8 +447,10 @@ LAWS = (
         subjects=("a firm", "a builder", "an airline"),
         sentences={
             "q": (
-                "Owners hold {E} million in a firm that owes {D} million. "
-                "What is its debt to equity?",
+                (
+                    "Owners hold {E} million in a firm that owes {D} million. "
+                    "What is its debt to equity?"
+                ),
             ),
             "D": ("Debt to equity is {q} and the owners hold {E} million. How much is owed?",),
             "E": (
@@ -409,16 +471,22 @@ LAWS = (
         subjects=("a warehouse", "a store", "a bookshop"),
         sentences={
             "I": (
-                "A store has {o} million of stock in spring and {c} million in autumn. "
-                "What is the average of the two?",
+                (
+                    "A store has {o} million of stock in spring and {c} million in autumn. "
+                    "What is the average of the two?"
+                ),
             ),
             "o": (
-                "Stock averaged {I} million and ended the year at {c} million. "
-                "What was it at the start?",
+                (
+                    "Stock averaged {I} million and ended the year at {c} million. "
+                    "What was it at the start?"
+                ),
             ),
             "c": (
-                "Stock averaged {I} million and began the year at {o} million. "
-                "What was it at the end?",
+                (
+                    "Stock averaged {I} million and began the year at {o} million. "
+                    "What was it at the end?"
+                ),
             ),
         },
     ),
@@ -435,16 +503,22 @@ LAWS = (
         subjects=("a wholesaler", "a store", "a grocer"),
         sentences={
             "t": (
-                "Goods sold in a year cost {C} million and {I} million lay in stock on average. "
-                "How often did the stock turn?",
+                (
+                    "Goods sold in a year cost {C} million and {I} million lay in stock on average. "
+                    "How often did the stock turn?"
+                ),
             ),
             "C": (
-                "Average stock of {I} million turns over {t} times a year. "
-                "What did the goods sold cost?",
+                (
+                    "Average stock of {I} million turns over {t} times a year. "
+                    "What did the goods sold cost?"
+                ),
             ),
             "I": (
-                "Goods sold cost {C} million while the stock turned {t} times. "
-                "What was the average stock?",
+                (
+                    "Goods sold cost {C} million while the stock turned {t} times. "
+                    "What was the average stock?"
+                ),
             ),
         },
     ),
@@ -461,16 +535,22 @@ LAWS = (
         subjects=("a bakery", "a garage", "a studio"),
         sentences={
             "W": (
-                "A bakery has {A} dollars of current assets and owes {L} dollars soon. "
-                "What capital is left to work with?",
+                (
+                    "A bakery has {A} dollars of current assets and owes {L} dollars soon. "
+                    "What capital is left to work with?"
+                ),
             ),
             "A": (
-                "Short-term debts of {L} dollars leave {W} dollars of working capital. "
-                "What are the current assets?",
+                (
+                    "Short-term debts of {L} dollars leave {W} dollars of working capital. "
+                    "What are the current assets?"
+                ),
             ),
             "L": (
-                "Of {A} dollars in current assets, {W} dollars are working capital. "
-                "What is owed soon?",
+                (
+                    "Of {A} dollars in current assets, {W} dollars are working capital. "
+                    "What is owed soon?"
+                ),
             ),
         },
     ),
@@ -488,12 +568,16 @@ LAWS = (
         subjects=("a shop", "a market stall", "a toy maker"),
         sentences={
             "G": (
-                "A stall takes in {R} dollars for goods that cost {C} dollars. "
-                "What does it earn on them?",
+                (
+                    "A stall takes in {R} dollars for goods that cost {C} dollars. "
+                    "What does it earn on them?"
+                ),
             ),
             "R": (
-                "Goods that cost {C} dollars earned a gross profit of {G} dollars. "
-                "What did they sell for?",
+                (
+                    "Goods that cost {C} dollars earned a gross profit of {G} dollars. "
+                    "What did they sell for?"
+                ),
             ),
             "C": (
                 "A shop took in {R} dollars and made {G} dollars gross. What did the goods cost?",
@@ -513,16 +597,22 @@ LAWS = (
         subjects=("a cafe", "a hotel", "a salon"),
         sentences={
             "N": (
-                "A cafe makes {G} dollars gross and pays {X} dollars for rent and wages. "
-                "What is left as net profit?",
+                (
+                    "A cafe makes {G} dollars gross and pays {X} dollars for rent and wages. "
+                    "What is left as net profit?"
+                ),
             ),
             "G": (
-                "After {X} dollars of rent and wages a hotel keeps {N} dollars. "
-                "What did it make gross?",
+                (
+                    "After {X} dollars of rent and wages a hotel keeps {N} dollars. "
+                    "What did it make gross?"
+                ),
             ),
             "X": (
-                "A salon makes {G} dollars gross but keeps only {N} dollars. "
-                "What do rent and wages take?",
+                (
+                    "A salon makes {G} dollars gross but keeps only {N} dollars. "
+                    "What do rent and wages take?"
+                ),
             ),
         },
     ),
@@ -539,13 +629,17 @@ LAWS = (
         subjects=("a retailer", "a brewery", "a publisher"),
         sentences={
             "m": (
-                "On sales of {S} dollars a brewery keeps {N} dollars. "
-                "What percentage of sales is that?",
+                (
+                    "On sales of {S} dollars a brewery keeps {N} dollars. "
+                    "What percentage of sales is that?"
+                ),
             ),
             "N": ("A retailer keeps {m} % of its {S} dollars of sales. How much does it keep?",),
             "S": (
-                "A publisher keeps {N} dollars, which is {m} % of its sales. "
-                "How large are the sales?",
+                (
+                    "A publisher keeps {N} dollars, which is {m} % of its sales. "
+                    "How large are the sales?"
+                ),
             ),
         },
     ),
@@ -563,16 +657,22 @@ LAWS = (
         subjects=("a share", "a painting", "a fund unit"),
         sentences={
             "g": (
-                "An investor buys a share at {b} dollars and sells it at {s} dollars. "
-                "What is earned?",
+                (
+                    "An investor buys a share at {b} dollars and sells it at {s} dollars. "
+                    "What is earned?"
+                ),
             ),
             "s": (
-                "A painting bought for {b} dollars is sold with a gain of {g} dollars. "
-                "At what price is it sold?",
+                (
+                    "A painting bought for {b} dollars is sold with a gain of {g} dollars. "
+                    "At what price is it sold?"
+                ),
             ),
             "b": (
-                "Selling at {s} dollars, an owner gains {g} dollars. "
-                "What was paid in the first place?",
+                (
+                    "Selling at {s} dollars, an owner gains {g} dollars. "
+                    "What was paid in the first place?"
+                ),
             ),
         },
     ),
@@ -589,16 +689,22 @@ LAWS = (
         subjects=("a stock", "an investment", "an index fund"),
         sentences={
             "T": (
-                "A stock rose by {g} dollars and paid {d} dollars in dividends. "
-                "What did the owner gain in all?",
+                (
+                    "A stock rose by {g} dollars and paid {d} dollars in dividends. "
+                    "What did the owner gain in all?"
+                ),
             ),
             "g": (
-                "An owner gained {T} dollars in all, {d} of them from dividends. "
-                "How much did the price rise?",
+                (
+                    "An owner gained {T} dollars in all, {d} of them from dividends. "
+                    "How much did the price rise?"
+                ),
             ),
             "d": (
-                "An owner gained {T} dollars in all, {g} of them from a higher price. "
-                "How much came as dividends?",
+                (
+                    "An owner gained {T} dollars in all, {g} of them from a higher price. "
+                    "How much came as dividends?"
+                ),
             ),
         },
     ),
@@ -615,8 +721,10 @@ LAWS = (
         subjects=("a portfolio", "a fund", "a project"),
         sentences={
             "r": (
-                "Investing {P} dollars brought a gain of {T} dollars. "
-                "What percentage did it return?",
+                (
+                    "Investing {P} dollars brought a gain of {T} dollars. "
+                    "What percentage did it return?"
+                ),
             ),
             "T": ("{P} dollars invested return {r} %. How many dollars are gained?",),
             "P": ("A return of {r} % brought {T} dollars. How much was invested?",),
@@ -635,16 +743,22 @@ LAWS = (
         subjects=("a company", "a carmaker", "a software firm"),
         sentences={
             "e": (
-                "A company earns {N} million dollars and has {n} million shares. "
-                "What does one share earn?",
+                (
+                    "A company earns {N} million dollars and has {n} million shares. "
+                    "What does one share earn?"
+                ),
             ),
             "N": (
-                "Each of {n} million shares earns {e} dollars. "
-                "How many million does the company earn?",
+                (
+                    "Each of {n} million shares earns {e} dollars. "
+                    "How many million does the company earn?"
+                ),
             ),
             "n": (
-                "A company earns {N} million dollars, or {e} dollars a share. "
-                "How many million shares are there?",
+                (
+                    "A company earns {N} million dollars, or {e} dollars a share. "
+                    "How many million shares are there?"
+                ),
             ),
         },
     ),
@@ -661,12 +775,16 @@ LAWS = (
         subjects=("a stock", "a bank share", "a tech share"),
         sentences={
             "k": (
-                "A share costs {p} dollars and earns {e} dollars a year. "
-                "How many years of earnings does it cost?",
+                (
+                    "A share costs {p} dollars and earns {e} dollars a year. "
+                    "How many years of earnings does it cost?"
+                ),
             ),
             "p": (
-                "A share earns {e} dollars and trades at {k} times its earnings. "
-                "What does it cost?",
+                (
+                    "A share earns {e} dollars and trades at {k} times its earnings. "
+                    "What does it cost?"
+                ),
             ),
             "e": (
                 "A share costs {p} dollars, which is {k} times its earnings. What does it earn?",
@@ -687,8 +805,10 @@ LAWS = (
         subjects=("a stock", "a power share", "a rail share"),
         sentences={
             "y": (
-                "A share at {p} dollars pays a dividend of {D} dollars. "
-                "What percentage of its price is paid?",
+                (
+                    "A share at {p} dollars pays a dividend of {D} dollars. "
+                    "What percentage of its price is paid?"
+                ),
             ),
             "D": ("A share at {p} dollars yields {y} %. What dividend does it pay?",),
             "p": ("A share pays {D} dollars, a yield of {y} %. At what price does it trade?",),
@@ -707,16 +827,22 @@ LAWS = (
         subjects=("a company", "a bank", "a utility"),
         sentences={
             "q": (
-                "Of {E} million in profit a bank hands {D} million to its owners. "
-                "What percentage is that?",
+                (
+                    "Of {E} million in profit a bank hands {D} million to its owners. "
+                    "What percentage is that?"
+                ),
             ),
             "D": (
-                "A utility pays out {q} % of its {E} million in profit. "
-                "How many million go to the owners?",
+                (
+                    "A utility pays out {q} % of its {E} million in profit. "
+                    "How many million go to the owners?"
+                ),
             ),
             "E": (
-                "A company hands {D} million to its owners, {q} % of its profit. "
-                "How many million is the profit?",
+                (
+                    "A company hands {D} million to its owners, {q} % of its profit. "
+                    "How many million is the profit?"
+                ),
             ),
         },
     ),
@@ -733,16 +859,22 @@ LAWS = (
         subjects=("a firm", "an insurer", "a mining group"),
         sentences={
             "d": (
-                "A firm splits {D} million dollars evenly among {n} million shares. "
-                "What does each share get?",
+                (
+                    "A firm splits {D} million dollars evenly among {n} million shares. "
+                    "What does each share get?"
+                ),
             ),
             "D": (
-                "A firm pays {d} dollars on each of {n} million shares. "
-                "How many million does it pay?",
+                (
+                    "A firm pays {d} dollars on each of {n} million shares. "
+                    "How many million does it pay?"
+                ),
             ),
             "n": (
-                "Paying {d} dollars on every share takes {D} million dollars. "
-                "How many million shares are there?",
+                (
+                    "Paying {d} dollars on every share takes {D} million dollars. "
+                    "How many million shares are there?"
+                ),
             ),
         },
     ),
@@ -779,8 +911,10 @@ LAWS = (
         subjects=("a worker", "a teacher", "a painter"),
         sentences={
             "Y": (
-                "A worker earns {I} dollars, of which {A} dollars are free of tax. "
-                "On how much is tax due?",
+                (
+                    "A worker earns {I} dollars, of which {A} dollars are free of tax. "
+                    "On how much is tax due?"
+                ),
             ),
             "I": ("Tax is due on {Y} dollars after {A} dollars were taken off. What was earned?",),
             "A": (
@@ -803,8 +937,10 @@ LAWS = (
             "T": ("Income of {Y} dollars is taxed at {r} %. How much goes to the state?",),
             "Y": ("At {r} % a trader owes {T} dollars of tax. What income was taxed?",),
             "r": (
-                "On {Y} dollars of income a clerk pays {T} dollars of tax. "
-                "What percentage is taken?",
+                (
+                    "On {Y} dollars of income a clerk pays {T} dollars of tax. "
+                    "What percentage is taken?"
+                ),
             ),
         },
     ),
@@ -840,15 +976,19 @@ LAWS = (
         subjects=("a lamp", "a bicycle", "a camera"),
         sentences={
             "S": (
-                "A shelf price of {p} dollars is charged with {r} % sales tax. "
-                "What does the buyer pay?",
+                (
+                    "A shelf price of {p} dollars is charged with {r} % sales tax. "
+                    "What does the buyer pay?"
+                ),
             ),
             "p": (
                 "A buyer pays {S} dollars including {r} % sales tax. What is the price before tax?",
             ),
             "r": (
-                "A camera at {p} dollars before tax costs the buyer {S} dollars. "
-                "What is the tax percentage?",
+                (
+                    "A camera at {p} dollars before tax costs the buyer {S} dollars. "
+                    "What is the tax percentage?"
+                ),
             ),
         },
     ),
@@ -883,16 +1023,22 @@ LAWS = (
         subjects=("a currency booth", "a money changer", "a bank desk"),
         sentences={
             "D": (
-                "A tourist hands over {c} dollars and the booth keeps {f} dollars as a fee. "
-                "How much is changed?",
+                (
+                    "A tourist hands over {c} dollars and the booth keeps {f} dollars as a fee. "
+                    "How much is changed?"
+                ),
             ),
             "c": (
-                "To have {D} dollars changed and pay a fee of {f} dollars, "
-                "how much must a tourist bring?",
+                (
+                    "To have {D} dollars changed and pay a fee of {f} dollars, "
+                    "how much must a tourist bring?"
+                ),
             ),
             "f": (
-                "A tourist hands over {c} dollars but only {D} dollars are changed. "
-                "What is the fee?",
+                (
+                    "A tourist hands over {c} dollars but only {D} dollars are changed. "
+                    "What is the fee?"
+                ),
             ),
         },
     ),
@@ -910,16 +1056,22 @@ LAWS = (
         subjects=("a jacket", "a chair", "a kettle"),
         sentences={
             "S": (
-                "A dealer buys a chair for {C} dollars and adds {m} % of the cost. "
-                "What does it sell for?",
+                (
+                    "A dealer buys a chair for {C} dollars and adds {m} % of the cost. "
+                    "What does it sell for?"
+                ),
             ),
             "C": (
-                "A kettle sells for {S} dollars after {m} % of its cost was added. "
-                "What did the dealer pay?",
+                (
+                    "A kettle sells for {S} dollars after {m} % of its cost was added. "
+                    "What did the dealer pay?"
+                ),
             ),
             "m": (
-                "A jacket bought at {C} dollars is sold at {S} dollars. "
-                "What percentage of the cost was added?",
+                (
+                    "A jacket bought at {C} dollars is sold at {S} dollars. "
+                    "What percentage of the cost was added?"
+                ),
             ),
         },
     ),
@@ -938,8 +1090,10 @@ LAWS = (
             "S": ("A sofa at {p} dollars is reduced by {d} %. What does it cost now?",),
             "p": ("After {d} % off, a coat costs {S} dollars. What did it cost before?",),
             "d": (
-                "A phone is reduced from {p} dollars to {S} dollars. "
-                "By what percentage is it cheaper?",
+                (
+                    "A phone is reduced from {p} dollars to {S} dollars. "
+                    "By what percentage is it cheaper?"
+                ),
             ),
         },
     ),
@@ -977,8 +1131,10 @@ LAWS = (
                 "An agent who keeps {r} % of what is sold earns {c} dollars. What were the sales?",
             ),
             "r": (
-                "On sales of {s} dollars an agent earns {c} dollars. "
-                "What percentage does the agent keep?",
+                (
+                    "On sales of {s} dollars an agent earns {c} dollars. "
+                    "What percentage does the agent keep?"
+                ),
             ),
         },
     ),
@@ -996,20 +1152,28 @@ LAWS = (
         subjects=("a new product", "a food truck", "a workshop"),
         sentences={
             "U": (
-                "Each item costs {v} dollars and sells for {p} dollars. "
-                "How many sales cover fixed costs of {F} dollars?",
+                (
+                    "Each item costs {v} dollars and sells for {p} dollars. "
+                    "How many sales cover fixed costs of {F} dollars?"
+                ),
             ),
             "F": (
-                "Selling {U} items at {p} dollars that cost {v} dollars each just covers the "
-                "fixed costs. What are those?",
+                (
+                    "Selling {U} items at {p} dollars that cost {v} dollars each just covers the "
+                    "fixed costs. What are those?"
+                ),
             ),
             "p": (
-                "Items cost {v} dollars each. At what price do {U} sales just cover fixed costs "
-                "of {F} dollars?",
+                (
+                    "Items cost {v} dollars each. At what price do {U} sales just cover fixed costs "
+                    "of {F} dollars?"
+                ),
             ),
             "v": (
-                "Selling {U} items at {p} dollars just covers fixed costs of {F} dollars. "
-                "What does each item cost to make?",
+                (
+                    "Selling {U} items at {p} dollars just covers fixed costs of {F} dollars. "
+                    "What does each item cost to make?"
+                ),
             ),
         },
     ),
@@ -1027,13 +1191,17 @@ LAWS = (
         subjects=("a bond", "a state bond", "a company bond"),
         sentences={
             "c": (
-                "A bond of {F} dollars pays {r} % of that each year. "
-                "What does its owner get yearly?",
+                (
+                    "A bond of {F} dollars pays {r} % of that each year. "
+                    "What does its owner get yearly?"
+                ),
             ),
             "F": ("A bond pays {c} dollars a year, {r} % of its face. What is its face value?",),
             "r": (
-                "A bond with a face of {F} dollars pays {c} dollars a year. "
-                "What rate is printed on it?",
+                (
+                    "A bond with a face of {F} dollars pays {c} dollars a year. "
+                    "What rate is printed on it?"
+                ),
             ),
         },
     ),
@@ -1050,15 +1218,19 @@ LAWS = (
         subjects=("a bond", "a city bond", "a bank bond"),
         sentences={
             "y": (
-                "A bond bought on the market for {p} dollars pays {c} dollars a year. "
-                "What percentage of its price is that?",
+                (
+                    "A bond bought on the market for {p} dollars pays {c} dollars a year. "
+                    "What percentage of its price is that?"
+                ),
             ),
             "c": (
                 "A bond bought for {p} dollars currently yields {y} %. What does it pay a year?",
             ),
             "p": (
-                "A bond pays {c} dollars a year and currently yields {y} %. "
-                "What does it cost on the market?",
+                (
+                    "A bond pays {c} dollars a year and currently yields {y} %. "
+                    "What does it cost on the market?"
+                ),
             ),
         },
     ),
@@ -1079,8 +1251,10 @@ LAWS = (
                 "Over {n} years the coupons of a bond add to {T} dollars. What is paid each year?",
             ),
             "n": (
-                "A bond pays {c} dollars a year and {T} dollars in all. "
-                "For how many years does it pay?",
+                (
+                    "A bond pays {c} dollars a year and {T} dollars in all. "
+                    "For how many years does it pay?"
+                ),
             ),
         },
     ),
@@ -1138,8 +1312,10 @@ LAWS = (
         subjects=("a project", "a school trip", "a wedding"),
         sentences={
             "v": (
-                "A trip was planned at {b} dollars and cost {a} dollars. "
-                "By how much is it under budget?",
+                (
+                    "A trip was planned at {b} dollars and cost {a} dollars. "
+                    "By how much is it under budget?"
+                ),
             ),
             "b": (
                 "A wedding cost {a} dollars, which is {v} dollars under budget. What was planned?",
@@ -1162,8 +1338,10 @@ LAWS = (
         subjects=("a household", "a farmer", "a young couple"),
         sentences={
             "N": (
-                "A farmer owns things worth {a} dollars and owes {d} dollars. "
-                "What is the farmer worth?",
+                (
+                    "A farmer owns things worth {a} dollars and owes {d} dollars. "
+                    "What is the farmer worth?"
+                ),
             ),
             "a": (
                 "A household is worth {N} dollars after debts of {d} dollars. What does it own?",
@@ -1185,13 +1363,17 @@ LAWS = (
         subjects=("a house policy", "a ship policy", "a bike policy"),
         sentences={
             "P": (
-                "A bike worth {V} dollars is insured for {r} % of its value a year. "
-                "What does the cover cost?",
+                (
+                    "A bike worth {V} dollars is insured for {r} % of its value a year. "
+                    "What does the cover cost?"
+                ),
             ),
             "V": ("Cover at {r} % of the value costs {P} dollars a year. For what value is it?",),
             "r": (
-                "Cover for {V} dollars costs {P} dollars a year. "
-                "What percentage of the value is charged?",
+                (
+                    "Cover for {V} dollars costs {P} dollars a year. "
+                    "What percentage of the value is charged?"
+                ),
             ),
         },
     ),
@@ -1227,12 +1409,16 @@ LAWS = (
         subjects=("a fire claim", "a car claim", "a storm claim"),
         sentences={
             "c": (
-                "A storm does {l} dollars of damage and the owner bears the first {d} dollars. "
-                "What does the insurer pay?",
+                (
+                    "A storm does {l} dollars of damage and the owner bears the first {d} dollars. "
+                    "What does the insurer pay?"
+                ),
             ),
             "l": (
-                "The owner bears {d} dollars and the insurer pays the other {c} dollars. "
-                "How large is the damage?",
+                (
+                    "The owner bears {d} dollars and the insurer pays the other {c} dollars. "
+                    "How large is the damage?"
+                ),
             ),
             "d": (
                 "Of {l} dollars of damage the insurer pays {c} dollars. What does the owner bear?",
@@ -1258,20 +1444,28 @@ LAWS = (
         subjects=("a health plan", "a dental plan", "an eye plan"),
         sentences={
             "s": (
-                "After a deductible of {d} dollars, a patient bears {r} % of the rest of a {b} "
-                "dollar bill. How much is that?",
+                (
+                    "After a deductible of {d} dollars, a patient bears {r} % of the rest of a {b} "
+                    "dollar bill. How much is that?"
+                ),
             ),
             "b": (
-                "Beyond a deductible of {d} dollars a patient bears {r} %, which is {s} dollars. "
-                "How large is the bill?",
+                (
+                    "Beyond a deductible of {d} dollars a patient bears {r} %, which is {s} dollars. "
+                    "How large is the bill?"
+                ),
             ),
             "d": (
-                "A bill is {b} dollars. Beyond the deductible a patient bears {r} %, which is "
-                "{s} dollars. What is the deductible?",
+                (
+                    "A bill is {b} dollars. Beyond the deductible a patient bears {r} %, which is "
+                    "{s} dollars. What is the deductible?"
+                ),
             ),
             "r": (
-                "A bill is {b} dollars. Beyond a deductible of {d} dollars a patient bears {s} "
-                "dollars. What percentage is that?",
+                (
+                    "A bill is {b} dollars. Beyond a deductible of {d} dollars a patient bears {s} "
+                    "dollars. What percentage is that?"
+                ),
             ),
         },
     ),
@@ -1288,16 +1482,22 @@ LAWS = (
         subjects=("an insurer", "a mutual insurer", "a ship insurer"),
         sentences={
             "q": (
-                "An insurer takes {P} million in premiums and pays {c} million for claims. "
-                "What percentage goes to claims?",
+                (
+                    "An insurer takes {P} million in premiums and pays {c} million for claims. "
+                    "What percentage goes to claims?"
+                ),
             ),
             "c": (
-                "Of {P} million in premiums an insurer spends {q} % on claims. "
-                "How many million is that?",
+                (
+                    "Of {P} million in premiums an insurer spends {q} % on claims. "
+                    "How many million is that?"
+                ),
             ),
             "P": (
-                "Claims of {c} million use up {q} % of the premiums. "
-                "How many million are the premiums?",
+                (
+                    "Claims of {c} million use up {q} % of the premiums. "
+                    "How many million are the premiums?"
+                ),
             ),
         },
     ),
@@ -1519,8 +1719,10 @@ COMPOUND = (
         settings=(
             "{payment} dollars are saved at the start of each of two years at {rate} %.",
             "An annuity due at {rate} % has two yearly payments of {payment} dollars.",
-            "Two payments of {payment} dollars, each at the start of a year, go into a fund "
-            "at {rate} %.",
+            (
+                "Two payments of {payment} dollars, each at the start of a year, go into a fund "
+                "at {rate} %."
+            ),
         ),
         questions=(
             "What is its future value after two years?",
@@ -1544,12 +1746,18 @@ COMPOUND = (
         ),
         oracle=lambda v: future_value(v["rate"], 2, -v["payment"], v["loan"]),
         settings=(
-            "A loan of {loan} dollars at {rate} % is repaid by {payment} dollars at the end "
-            "of each year.",
-            "At {rate} % a year, {loan} dollars are borrowed and {payment} dollars are "
-            "repaid every year-end.",
-            "A borrower of {loan} dollars at {rate} % pays back {payment} dollars at each "
-            "year-end.",
+            (
+                "A loan of {loan} dollars at {rate} % is repaid by {payment} dollars at the end "
+                "of each year."
+            ),
+            (
+                "At {rate} % a year, {loan} dollars are borrowed and {payment} dollars are "
+                "repaid every year-end."
+            ),
+            (
+                "A borrower of {loan} dollars at {rate} % pays back {payment} dollars at each "
+                "year-end."
+            ),
         ),
         questions=("What is owed after two years?", "What debt is left after the second payment?"),
         reserved_settings=(
@@ -1740,20 +1948,28 @@ TABLES = (
             (v["north_second"] - v["north_first"]) + (v["south_second"] - v["south_first"])
         ),
         settings=(
-            "Sales, first and second year: north {north_first}, {north_second}; south "
-            "{south_first}, {south_second}.",
-            "Visitors by region and year: north first {north_first}, second {north_second}; "
-            "south first {south_first}, second {south_second}.",
-            "First year: north {north_first}, south {south_first}. Second year: north "
-            "{north_second}, south {south_second}.",
+            (
+                "Sales, first and second year: north {north_first}, {north_second}; south "
+                "{south_first}, {south_second}."
+            ),
+            (
+                "Visitors by region and year: north first {north_first}, second {north_second}; "
+                "south first {south_first}, second {south_second}."
+            ),
+            (
+                "First year: north {north_first}, south {south_first}. Second year: north "
+                "{north_second}, south {south_second}."
+            ),
         ),
         questions=(
             "How much did both regions grow together?",
             "What is the change of the total over the year?",
         ),
         reserved_settings=(
-            "Orders / first / second: north / {north_first} / {north_second}; south "
-            "/ {south_first} / {south_second}.",
+            (
+                "Orders / first / second: north / {north_first} / {north_second}; south "
+                "/ {south_first} / {south_second}."
+            ),
         ),
         reserved_questions=(
             "What is the rise of the yearly total?",
@@ -1772,17 +1988,25 @@ TABLES = (
         ),
         oracle=lambda v: v["tea_sales"] + v["coffee_sales"] - v["tea_costs"] - v["coffee_costs"],
         settings=(
-            "Tea: sales {tea_sales}, costs {tea_costs}. Coffee: sales {coffee_sales}, costs "
-            "{coffee_costs}.",
-            "Product, sales, costs: tea, {tea_sales}, {tea_costs}; coffee, {coffee_sales}, "
-            "{coffee_costs}.",
-            "Sales: tea {tea_sales}, coffee {coffee_sales}. Costs: tea {tea_costs}, coffee "
-            "{coffee_costs}.",
+            (
+                "Tea: sales {tea_sales}, costs {tea_costs}. Coffee: sales {coffee_sales}, costs "
+                "{coffee_costs}."
+            ),
+            (
+                "Product, sales, costs: tea, {tea_sales}, {tea_costs}; coffee, {coffee_sales}, "
+                "{coffee_costs}."
+            ),
+            (
+                "Sales: tea {tea_sales}, coffee {coffee_sales}. Costs: tea {tea_costs}, coffee "
+                "{coffee_costs}."
+            ),
         ),
         questions=("What is the total profit?", "How much profit do both products make?"),
         reserved_settings=(
-            "Tea sells {tea_sales} at costs of {tea_costs}; coffee sells "
-            "{coffee_sales} at costs of {coffee_costs}.",
+            (
+                "Tea sells {tea_sales} at costs of {tea_costs}; coffee sells "
+                "{coffee_sales} at costs of {coffee_costs}."
+            ),
         ),
         reserved_questions=(
             "What do the two earn together?",
@@ -1802,15 +2026,21 @@ TABLES = (
         oracle=lambda v: sum(v[f"{name}_price"] * v[f"{name}_units"] for name in ("tea", "cake")),
         settings=(
             "Price and units sold: tea {tea_price}, {tea_units}; cake {cake_price}, {cake_units}.",
-            "Tea: price {tea_price}, units {tea_units}. Cake: price {cake_price}, units "
-            "{cake_units}.",
-            "Prices: tea {tea_price}, cake {cake_price}. Units sold: tea {tea_units}, cake "
-            "{cake_units}.",
+            (
+                "Tea: price {tea_price}, units {tea_units}. Cake: price {cake_price}, units "
+                "{cake_units}."
+            ),
+            (
+                "Prices: tea {tea_price}, cake {cake_price}. Units sold: tea {tea_units}, cake "
+                "{cake_units}."
+            ),
         ),
         questions=("What is the total revenue?", "How much do both products bring in?"),
         reserved_settings=(
-            "Tea goes {tea_units} times at {tea_price} dollars, cake {cake_units} "
-            "times at {cake_price} dollars.",
+            (
+                "Tea goes {tea_units} times at {tea_price} dollars, cake {cake_units} "
+                "times at {cake_price} dollars."
+            ),
         ),
         reserved_questions=("What do they take in together?", "Which revenue results?"),
     ),

@@ -13,6 +13,7 @@ from fractions import Fraction
 from dataenv.hashing import rng_of
 from dataenv.tasks.base import Item
 from dataenv.tasks.procedural import arithmetic, code, finance, science
+from dataenv.tasks.procedural.laws import Quantity
 from dataenv.tasks.procedural.skill import ANSWER_MARK
 
 LAW_MODULES = (science, finance)
@@ -107,7 +108,8 @@ def hinted_sentence_example(rng: random.Random) -> Example:
 
 
 def _distinct_quantities(rng: random.Random, laws, count: int) -> list:
-    chosen, nouns = [], set()
+    chosen: list[Quantity] = []
+    nouns: set[str] = set()
     while len(chosen) < count:
         quantity = rng.choice(list(rng.choice(laws).quantities.values()))
         if not nouns & set(quantity.nouns):

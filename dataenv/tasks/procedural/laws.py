@@ -37,7 +37,7 @@ class Quantity:
 
     def draw(self, rng: random.Random, difficulty: int) -> int | float:
         """A value: from the lower third at difficulty 1, from the whole range above."""
-        count = int(round((self.high - self.low) / self.step)) + 1
+        count = round((self.high - self.low) / self.step) + 1
         if difficulty == 1:
             count = min(count, max(3, count // 3))
         value = Fraction(str(self.low)) + rng.randrange(count) * Fraction(str(self.step))

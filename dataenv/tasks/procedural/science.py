@@ -80,20 +80,28 @@ _MOTION = (
         subjects=("a cyclist", "a skater", "a dog"),
         sentences={
             "v": (
-                "A cyclist rides {a} m, then {b} m more, in {t} s altogether. "
-                "How fast is she on average?",
+                (
+                    "A cyclist rides {a} m, then {b} m more, in {t} s altogether. "
+                    "How fast is she on average?"
+                ),
             ),
             "a": (
-                "A skater averages {v} m/s over {t} s. His last stretch is {b} m. "
-                "How long was the stretch before it?",
+                (
+                    "A skater averages {v} m/s over {t} s. His last stretch is {b} m. "
+                    "How long was the stretch before it?"
+                ),
             ),
             "b": (
-                "A dog runs {a} m and then keeps going. It averages {v} m/s over {t} s. "
-                "How many metres did it add?",
+                (
+                    "A dog runs {a} m and then keeps going. It averages {v} m/s over {t} s. "
+                    "How many metres did it add?"
+                ),
             ),
             "t": (
-                "A dog averages {v} m/s while it runs {a} m and then {b} m. "
-                "How many seconds does it run?",
+                (
+                    "A dog averages {v} m/s while it runs {a} m and then {b} m. "
+                    "How many seconds does it run?"
+                ),
             ),
         },
     ),
@@ -114,13 +122,17 @@ _MOTION = (
                 "A car moving at {u} m/s gains speed at {a} m/s2 for {t} s. How fast is it then?",
             ),
             "u": (
-                "After {t} s of speeding up at {a} m/s2 a bike moves at {v} m/s. "
-                "How fast was it before?",
+                (
+                    "After {t} s of speeding up at {a} m/s2 a bike moves at {v} m/s. "
+                    "How fast was it before?"
+                ),
             ),
             "a": ("In {t} s a rocket goes from {u} m/s to {v} m/s. How quickly does it speed up?",),
             "t": (
-                "A car speeds up at {a} m/s2 from {u} m/s to {v} m/s. "
-                "How many seconds does that take?",
+                (
+                    "A car speeds up at {a} m/s2 from {u} m/s to {v} m/s. "
+                    "How many seconds does that take?"
+                ),
             ),
         },
     ),
@@ -140,8 +152,10 @@ _MOTION = (
                 "A cart starts at rest and speeds up at {a} m/s2 for {t} s. How far does it get?",
             ),
             "a": (
-                "A sled starts at rest and covers {s} m in {t} s. "
-                "What constant acceleration does it have?",
+                (
+                    "A sled starts at rest and covers {s} m in {t} s. "
+                    "What constant acceleration does it have?"
+                ),
             ),
         },
     ),
@@ -170,8 +184,10 @@ _FORCES = (
         subjects=("a rock", "a robot", "a suitcase"),
         sentences={
             "W": (
-                "On a planet with gravity {g} m/s2 stands a robot of {m} kg. "
-                "What does it weigh in newtons?",
+                (
+                    "On a planet with gravity {g} m/s2 stands a robot of {m} kg. "
+                    "What does it weigh in newtons?"
+                ),
             ),
             "m": ("A rock weighs {W} N where gravity is {g} m/s2. How many kilograms is it?",),
             "g": (
@@ -192,16 +208,22 @@ _FORCES = (
         subjects=("a boat", "a wagon", "a sled"),
         sentences={
             "F": (
-                "Horses pull a wagon with {T} N while friction resists with {D} N. "
-                "What force is left over?",
+                (
+                    "Horses pull a wagon with {T} N while friction resists with {D} N. "
+                    "What force is left over?"
+                ),
             ),
             "T": (
-                "Water drags on a boat with {D} N, yet {F} N are left to speed it up. "
-                "How hard is it pulled?",
+                (
+                    "Water drags on a boat with {D} N, yet {F} N are left to speed it up. "
+                    "How hard is it pulled?"
+                ),
             ),
             "D": (
-                "Of the {T} N that pull a sled only {F} N speed it up. "
-                "How much does friction take away?",
+                (
+                    "Of the {T} N that pull a sled only {F} N speed it up. "
+                    "How much does friction take away?"
+                ),
             ),
         },
     ),
@@ -218,13 +240,17 @@ _FORCES = (
         subjects=("a spring", "a rubber band", "a coil"),
         sentences={
             "F": (
-                "A spring of stiffness {k} N/cm is pulled {x} cm longer. "
-                "How hard does it pull back?",
+                (
+                    "A spring of stiffness {k} N/cm is pulled {x} cm longer. "
+                    "How hard does it pull back?"
+                ),
             ),
             "k": ("Pulling with {F} N makes a coil {x} cm longer. How stiff is the coil?",),
             "x": (
-                "A load of {F} N hangs from a spring of stiffness {k} N/cm. "
-                "By how much does it lengthen?",
+                (
+                    "A load of {F} N hangs from a spring of stiffness {k} N/cm. "
+                    "By how much does it lengthen?"
+                ),
             ),
         },
     ),
@@ -245,8 +271,10 @@ _MOMENTUM = (
         sentences={
             "p": ("A puck of {m} kg slides at {v} m/s. How much momentum does it carry?",),
             "m": (
-                "A ball flies at {v} m/s and carries {p} kg m/s of momentum. "
-                "How many kilograms is it?",
+                (
+                    "A ball flies at {v} m/s and carries {p} kg m/s of momentum. "
+                    "How many kilograms is it?"
+                ),
             ),
             "v": ("A truck of {m} kg carries {p} kg m/s of momentum. How fast does it move?",),
         },
@@ -266,8 +294,10 @@ _MOMENTUM = (
             "J": ("A thruster pushes with {F} N for {t} s. What impulse does it give?",),
             "F": ("Within {t} s a brake delivers an impulse of {J} N s. How hard does it push?",),
             "t": (
-                "An impulse of {J} N s comes from a steady push of {F} N. "
-                "How long does the push last?",
+                (
+                    "An impulse of {J} N s comes from a steady push of {F} N. "
+                    "How long does the push last?"
+                ),
             ),
         },
     ),
@@ -285,20 +315,28 @@ _MOMENTUM = (
         subjects=("a sticking collision", "a coupling of wagons", "a clay impact"),
         sentences={
             "v": (
-                "A wagon of {m} kg at {u} cm/s hits and couples to a resting one of {n} kg. "
-                "How fast do both roll?",
+                (
+                    "A wagon of {m} kg at {u} cm/s hits and couples to a resting one of {n} kg. "
+                    "How fast do both roll?"
+                ),
             ),
             "u": (
-                "A cart of {m} kg sticks to a resting cart of {n} kg. They roll at {v} cm/s. "
-                "How fast was the hit?",
+                (
+                    "A cart of {m} kg sticks to a resting cart of {n} kg. They roll at {v} cm/s. "
+                    "How fast was the hit?"
+                ),
             ),
             "n": (
-                "Clay of {m} kg flies at {u} cm/s into a resting block. They slide at {v} cm/s. "
-                "How heavy is the block?",
+                (
+                    "Clay of {m} kg flies at {u} cm/s into a resting block. They slide at {v} cm/s. "
+                    "How heavy is the block?"
+                ),
             ),
             "m": (
-                "Clay at {u} cm/s hits a resting block of {n} kg. Stuck together they move at "
-                "{v} cm/s. How heavy is the clay?",
+                (
+                    "Clay at {u} cm/s hits a resting block of {n} kg. Stuck together they move at "
+                    "{v} cm/s. How heavy is the clay?"
+                ),
             ),
         },
     ),
@@ -314,8 +352,10 @@ _ENERGY = (
         subjects=("a box", "a sled", "a piano"),
         sentences={
             "W": (
-                "Someone drags a box {s} m along with a pull of {F} N. "
-                "How many joules does that cost?",
+                (
+                    "Someone drags a box {s} m along with a pull of {F} N. "
+                    "How many joules does that cost?"
+                ),
             ),
             "F": ("It takes {W} J to push a piano {s} m along. How hard is the push?",),
             "s": ("A pull of {F} N on a sled uses up {W} J. How far does the sled move?",),
@@ -335,8 +375,10 @@ _ENERGY = (
         sentences={
             "E": ("A puck of {m} kg slides at {v} m/s. How much motion energy is that?",),
             "m": (
-                "A ball moving at {v} m/s carries {E} J of motion energy. "
-                "How many kilograms is it?",
+                (
+                    "A ball moving at {v} m/s carries {E} J of motion energy. "
+                    "How many kilograms is it?"
+                ),
             ),
         },
     ),
@@ -354,20 +396,28 @@ _ENERGY = (
         subjects=("a rock", "a bucket", "a climber"),
         sentences={
             "E": (
-                "A bucket of {m} kg is lifted {h} m where gravity is {g} m/s2. "
-                "How many joules does it store?",
+                (
+                    "A bucket of {m} kg is lifted {h} m where gravity is {g} m/s2. "
+                    "How many joules does it store?"
+                ),
             ),
             "m": (
-                "Lifting a rock by {h} m against gravity of {g} m/s2 takes {E} J. "
-                "How many kilograms is the rock?",
+                (
+                    "Lifting a rock by {h} m against gravity of {g} m/s2 takes {E} J. "
+                    "How many kilograms is the rock?"
+                ),
             ),
             "g": (
-                "On a strange planet it takes {E} J to lift {m} kg by {h} m. "
-                "How strong is gravity there?",
+                (
+                    "On a strange planet it takes {E} J to lift {m} kg by {h} m. "
+                    "How strong is gravity there?"
+                ),
             ),
             "h": (
-                "A climber of {m} kg gains {E} J while climbing under gravity of {g} m/s2. "
-                "How far up does he get?",
+                (
+                    "A climber of {m} kg gains {E} J while climbing under gravity of {g} m/s2. "
+                    "How far up does he get?"
+                ),
             ),
         },
     ),
@@ -403,8 +453,10 @@ _MACHINES = (
                 "Someone pushes a gate with {F} N at {d} m from its hinge. What torque acts on it?",
             ),
             "F": (
-                "At {d} m from its pivot, how hard must a crane arm be pulled "
-                "to get a torque of {M} N m?",
+                (
+                    "At {d} m from its pivot, how hard must a crane arm be pulled "
+                    "to get a torque of {M} N m?"
+                ),
             ),
             "d": ("A pull of {F} N gives a torque of {M} N m. How far from the pivot is it?",),
         },
@@ -423,19 +475,25 @@ _MACHINES = (
         subjects=("a lever", "a seesaw", "a crowbar"),
         sentences={
             "E": (
-                "On a balanced lever {L} N sit {b} cm from the pivot. "
-                "What push at {a} cm on the other side holds them?",
+                (
+                    "On a balanced lever {L} N sit {b} cm from the pivot. "
+                    "What push at {a} cm on the other side holds them?"
+                ),
             ),
             "a": (
                 "A seesaw holds {L} N at {b} cm from the pivot. How far out do {E} N balance it?",
             ),
             "L": (
-                "Pushing a crowbar with {E} N at {a} cm from its pivot balances what weight "
-                "at {b} cm?",
+                (
+                    "Pushing a crowbar with {E} N at {a} cm from its pivot balances what weight "
+                    "at {b} cm?"
+                ),
             ),
             "b": (
-                "A push of {E} N at {a} cm from the pivot balances {L} N. "
-                "How close to the pivot are these?",
+                (
+                    "A push of {E} N at {a} cm from the pivot balances {L} N. "
+                    "How close to the pivot are these?"
+                ),
             ),
         },
     ),
@@ -452,8 +510,10 @@ _MACHINES = (
         subjects=("a pulley", "a lever", "a jack"),
         sentences={
             "A": (
-                "A jack lifts {L} N with a push of {E} N. "
-                "By what factor does it multiply the push?",
+                (
+                    "A jack lifts {L} N with a push of {E} N. "
+                    "By what factor does it multiply the push?"
+                ),
             ),
             "L": ("A pulley makes a pull of {E} N {A} times stronger. What load can it lift?",),
             "E": ("With a machine that multiplies force {A} times, what pull lifts {L} N?",),
@@ -505,12 +565,16 @@ _CIRCUITS = (
         subjects=("a series circuit", "a series chain", "a series string"),
         sentences={
             "R": (
-                "Resistors of {A} ohm and {B} ohm are joined in a row. "
-                "How many ohms do they make together?",
+                (
+                    "Resistors of {A} ohm and {B} ohm are joined in a row. "
+                    "How many ohms do they make together?"
+                ),
             ),
             "A": (
-                "A row of resistors makes {R} ohm, and its last one is {B} ohm. "
-                "How many ohms has the other?",
+                (
+                    "A row of resistors makes {R} ohm, and its last one is {B} ohm. "
+                    "How many ohms has the other?"
+                ),
             ),
             "B": ("Behind a resistor of {A} ohm, what must be joined in a row to reach {R} ohm?",),
         },
@@ -549,17 +613,23 @@ _HEAT = (
         subjects=("a liquid", "a soup sample", "an oil sample"),
         sentences={
             "Q": (
-                "How many joules warm {m} g of a liquid by {d} K if its specific heat is "
-                "{c} J/g K?",
+                (
+                    "How many joules warm {m} g of a liquid by {d} K if its specific heat is "
+                    "{c} J/g K?"
+                ),
             ),
             "m": (
-                "A liquid with specific heat {c} J/g K takes in {Q} J and warms by {d} K. "
-                "How many grams are there?",
+                (
+                    "A liquid with specific heat {c} J/g K takes in {Q} J and warms by {d} K. "
+                    "How many grams are there?"
+                ),
             ),
             "c": ("It takes {Q} J to warm {m} g of oil by {d} K. What is its specific heat?",),
             "d": (
-                "A burner gives {Q} J to {m} g of soup with specific heat {c} J/g K. "
-                "By how much does it warm?",
+                (
+                    "A burner gives {Q} J to {m} g of soup with specific heat {c} J/g K. "
+                    "By how much does it warm?"
+                ),
             ),
         },
     ),
@@ -593,8 +663,10 @@ _HEAT = (
         subjects=("a melting metal", "a melting wax", "a melting solder"),
         sentences={
             "Q": (
-                "A metal with latent heat {L} J/g is at its melting point. "
-                "How many joules melt {m} g of it?",
+                (
+                    "A metal with latent heat {L} J/g is at its melting point. "
+                    "How many joules melt {m} g of it?"
+                ),
             ),
             "m": ("How many grams of wax with latent heat {L} J/g melt when {Q} J go in?",),
             "L": ("Melting {m} g of solder takes {Q} J. How many joules does each gram need?",),
@@ -621,20 +693,28 @@ _GASES = (
         ),
         sentences={
             "p": (
-                "Gas filling {V} L is brought at constant temperature to {U} L and {q} atm. "
-                "What pressure did it have?",
+                (
+                    "Gas filling {V} L is brought at constant temperature to {U} L and {q} atm. "
+                    "What pressure did it have?"
+                ),
             ),
             "V": (
-                "Gas at {p} atm is moved at constant temperature into {U} L, giving {q} atm. "
-                "How many litres did it fill?",
+                (
+                    "Gas at {p} atm is moved at constant temperature into {U} L, giving {q} atm. "
+                    "How many litres did it fill?"
+                ),
             ),
             "q": (
-                "Gas at {p} atm in {V} L is slowly brought to {U} L at constant temperature. "
-                "What pressure results?",
+                (
+                    "Gas at {p} atm in {V} L is slowly brought to {U} L at constant temperature. "
+                    "What pressure results?"
+                ),
             ),
             "U": (
-                "A piston slowly brings {V} L of gas from {p} atm to {q} atm at constant "
-                "temperature. How many litres are left?",
+                (
+                    "A piston slowly brings {V} L of gas from {p} atm to {q} atm at constant "
+                    "temperature. How many litres are left?"
+                ),
             ),
         },
     ),
@@ -652,20 +732,28 @@ _GASES = (
         subjects=("a gas at fixed pressure", "a soft balloon", "a gas in a free piston"),
         sentences={
             "V": (
-                "At the same pressure {k} mmol of a gas fill {U} mL. "
-                "How many millilitres did {n} mmol of it fill?",
+                (
+                    "At the same pressure {k} mmol of a gas fill {U} mL. "
+                    "How many millilitres did {n} mmol of it fill?"
+                ),
             ),
             "n": (
-                "A soft balloon grows from {V} mL to {U} mL and ends with {k} mmol of gas. "
-                "How much gas did it hold before?",
+                (
+                    "A soft balloon grows from {V} mL to {U} mL and ends with {k} mmol of gas. "
+                    "How much gas did it hold before?"
+                ),
             ),
             "U": (
-                "A soft balloon holds {n} mmol of gas in {V} mL. "
-                "How big is it once it holds {k} mmol?",
+                (
+                    "A soft balloon holds {n} mmol of gas in {V} mL. "
+                    "How big is it once it holds {k} mmol?"
+                ),
             ),
             "k": (
-                "A balloon of {V} mL with {n} mmol is filled to {U} mL at the same pressure. "
-                "How much gas does it hold now?",
+                (
+                    "A balloon of {V} mL with {n} mmol is filled to {U} mL at the same pressure. "
+                    "How much gas does it hold now?"
+                ),
             ),
         },
     ),
@@ -682,16 +770,22 @@ _GASES = (
         subjects=("a gas mixture", "a diving tank", "an air sample"),
         sentences={
             "p": (
-                "In a tank oxygen alone presses with {a} kPa and nitrogen with {b} kPa. "
-                "What does the gauge show?",
+                (
+                    "In a tank oxygen alone presses with {a} kPa and nitrogen with {b} kPa. "
+                    "What does the gauge show?"
+                ),
             ),
             "a": (
-                "A tank of oxygen and nitrogen shows {p} kPa, of which nitrogen makes {b} kPa. "
-                "What does oxygen make?",
+                (
+                    "A tank of oxygen and nitrogen shows {p} kPa, of which nitrogen makes {b} kPa. "
+                    "What does oxygen make?"
+                ),
             ),
             "b": (
-                "Oxygen makes {a} kPa of the {p} kPa in a tank. The rest is nitrogen. "
-                "What does nitrogen make?",
+                (
+                    "Oxygen makes {a} kPa of the {p} kPa in a tank. The rest is nitrogen. "
+                    "What does nitrogen make?"
+                ),
             ),
         },
     ),
@@ -709,8 +803,10 @@ _GASES = (
         sentences={
             "V": ("Each mmol of a gas takes up {M} mL. How much room do {n} mmol take?",),
             "n": (
-                "A jar holds {V} mL of a gas, and every mmol takes {M} mL. "
-                "How many mmol are inside?",
+                (
+                    "A jar holds {V} mL of a gas, and every mmol takes {M} mL. "
+                    "How many mmol are inside?"
+                ),
             ),
             "M": ("A gas jar holds {n} mmol in {V} mL. How much room does one mmol take?",),
         },
@@ -732,8 +828,10 @@ _WAVES = (
         sentences={
             "v": ("Waves on a rope are {l} m long and come at {f} Hz. How fast do they travel?",),
             "f": (
-                "Waves travel at {v} m/s with crests {l} m apart. "
-                "How many crests pass each second?",
+                (
+                    "Waves travel at {v} m/s with crests {l} m apart. "
+                    "How many crests pass each second?"
+                ),
             ),
             "l": ("A sound of {f} Hz travels at {v} m/s. How long is one of its waves?",),
         },
@@ -768,12 +866,16 @@ _WAVES = (
         subjects=("a seismic pulse", "a rock layer", "an earth probe"),
         sentences={
             "s": (
-                "A pulse goes down into rock at {v} km/s, and its echo is back after {t} s. "
-                "How deep did it reach?",
+                (
+                    "A pulse goes down into rock at {v} km/s, and its echo is back after {t} s. "
+                    "How deep did it reach?"
+                ),
             ),
             "v": (
-                "The echo from a layer {s} km deep is back after {t} s. "
-                "How fast does the pulse travel?",
+                (
+                    "The echo from a layer {s} km deep is back after {t} s. "
+                    "How fast does the pulse travel?"
+                ),
             ),
             "t": ("A pulse travels at {v} km/s to a layer {s} km deep. When is its echo back?",),
         },
@@ -797,8 +899,10 @@ _OPTICS = (
                 "An insect {o} mm tall looks {i} mm tall in a lens. How many times larger is that?",
             ),
             "i": (
-                "A projector enlarges a slide {o} mm tall by a factor of {M}. "
-                "How tall is its picture?",
+                (
+                    "A projector enlarges a slide {o} mm tall by a factor of {M}. "
+                    "How tall is its picture?"
+                ),
             ),
             "o": ("Enlarged {M} times, a seed looks {i} mm tall. How tall is it really?",),
         },
@@ -816,16 +920,22 @@ _OPTICS = (
         subjects=("a projector", "a lens", "a camera"),
         sentences={
             "M": (
-                "A slide stands {a} cm before a lens, the sharp picture {b} cm behind it. "
-                "How many times larger is the picture?",
+                (
+                    "A slide stands {a} cm before a lens, the sharp picture {b} cm behind it. "
+                    "How many times larger is the picture?"
+                ),
             ),
             "b": (
-                "A candle {a} cm before a lens must appear {M} times larger. "
-                "How far behind the lens is the screen?",
+                (
+                    "A candle {a} cm before a lens must appear {M} times larger. "
+                    "How far behind the lens is the screen?"
+                ),
             ),
             "a": (
-                "A screen {b} cm behind a lens shows a slide {M} times larger. "
-                "How far before the lens is the slide?",
+                (
+                    "A screen {b} cm behind a lens shows a slide {M} times larger. "
+                    "How far before the lens is the slide?"
+                ),
             ),
         },
     ),
@@ -861,8 +971,10 @@ _FLUIDS = (
         subjects=("a liquid", "a slurry", "an ore sample"),
         sentences={
             "d": (
-                "A tank holds {V} L of slurry with a mass of {m} kg. "
-                "How many kilograms is each litre?",
+                (
+                    "A tank holds {V} L of slurry with a mass of {m} kg. "
+                    "How many kilograms is each litre?"
+                ),
             ),
             "m": ("Each litre of a liquid has {d} kg. How many kilograms are {V} L of it?",),
             "V": ("An ore has {d} kg in every litre. How many litres do {m} kg fill?",),
@@ -881,8 +993,10 @@ _FLUIDS = (
         subjects=("a piston", "a plate", "a tank floor"),
         sentences={
             "p": (
-                "A force of {F} N is spread evenly over {A} sq m of floor. "
-                "How many pascals is that?",
+                (
+                    "A force of {F} N is spread evenly over {A} sq m of floor. "
+                    "How many pascals is that?"
+                ),
             ),
             "F": ("Air presses with {p} Pa on a plate of {A} sq m. How many newtons is that?",),
             "A": ("A piston must turn {F} N into {p} Pa. How many square metres must it have?",),
@@ -902,20 +1016,28 @@ _FLUIDS = (
         subjects=("a lake", "a deep tank", "a diver"),
         sentences={
             "p": (
-                "What pressure does a liquid of {d} kg/L make {h} m down "
-                "where gravity is {g} m/s2?",
+                (
+                    "What pressure does a liquid of {d} kg/L make {h} m down "
+                    "where gravity is {g} m/s2?"
+                ),
             ),
             "d": (
-                "At {h} m down a tank the liquid makes {p} kPa under gravity of {g} m/s2. "
-                "How dense is it?",
+                (
+                    "At {h} m down a tank the liquid makes {p} kPa under gravity of {g} m/s2. "
+                    "How dense is it?"
+                ),
             ),
             "g": (
-                "A liquid of {d} kg/L on some moon makes {p} kPa at {h} m down. "
-                "How strong is gravity there?",
+                (
+                    "A liquid of {d} kg/L on some moon makes {p} kPa at {h} m down. "
+                    "How strong is gravity there?"
+                ),
             ),
             "h": (
-                "Under gravity of {g} m/s2 a liquid of {d} kg/L makes {p} kPa. "
-                "How far down is that?",
+                (
+                    "Under gravity of {g} m/s2 a liquid of {d} kg/L makes {p} kPa. "
+                    "How far down is that?"
+                ),
             ),
         },
     ),
@@ -933,20 +1055,28 @@ _FLUIDS = (
         subjects=("a sunken ball", "a float", "a diver"),
         sentences={
             "F": (
-                "A ball of {V} L is held under a liquid of {d} kg/L. Gravity is {g} m/s2. "
-                "How hard is it pushed up?",
+                (
+                    "A ball of {V} L is held under a liquid of {d} kg/L. Gravity is {g} m/s2. "
+                    "How hard is it pushed up?"
+                ),
             ),
             "d": (
-                "Under gravity of {g} m/s2 a liquid lifts a sunken ball of {V} L with {F} N. "
-                "How dense is the liquid?",
+                (
+                    "Under gravity of {g} m/s2 a liquid lifts a sunken ball of {V} L with {F} N. "
+                    "How dense is the liquid?"
+                ),
             ),
             "g": (
-                "A liquid of {d} kg/L lifts a sunken float of {V} L with {F} N. "
-                "How strong is gravity?",
+                (
+                    "A liquid of {d} kg/L lifts a sunken float of {V} L with {F} N. "
+                    "How strong is gravity?"
+                ),
             ),
             "V": (
-                "A sunken float is lifted with {F} N by a liquid of {d} kg/L. "
-                "Gravity is {g} m/s2. How many litres is the float?",
+                (
+                    "A sunken float is lifted with {F} N by a liquid of {d} kg/L. "
+                    "Gravity is {g} m/s2. How many litres is the float?"
+                ),
             ),
         },
     ),
@@ -967,12 +1097,16 @@ _CHEMISTRY = (
         sentences={
             "n": ("How many mmol are in {m} mg of an element with {M} g/mol?",),
             "m": (
-                "A recipe needs {n} mmol of a compound with {M} g/mol. "
-                "How many milligrams is that?",
+                (
+                    "A recipe needs {n} mmol of a compound with {M} g/mol. "
+                    "How many milligrams is that?"
+                ),
             ),
             "M": (
-                "A chemist finds that {m} mg of a compound are {n} mmol. "
-                "How many grams has one mole?",
+                (
+                    "A chemist finds that {m} mg of a compound are {n} mmol. "
+                    "How many grams has one mole?"
+                ),
             ),
         },
     ),
@@ -989,8 +1123,10 @@ _CHEMISTRY = (
         subjects=("a salt solution", "a sugar solution", "an acid"),
         sentences={
             "c": (
-                "Someone dissolves {n} mmol of salt to make {V} L of solution. "
-                "How much salt is in each litre?",
+                (
+                    "Someone dissolves {n} mmol of salt to make {V} L of solution. "
+                    "How much salt is in each litre?"
+                ),
             ),
             "n": ("A bucket holds {V} L of sugar water with {c} mmol/L. How much sugar is in it?",),
             "V": ("How many litres of acid with {c} mmol/L can be made from {n} mmol?",),
@@ -1010,17 +1146,23 @@ _CHEMISTRY = (
         subjects=("a dilution", "a diluted dye", "a diluted acid"),
         sentences={
             "c": (
-                "Water brings {V} mL of acid to {U} mL, which then has {d} mmol/L. "
-                "How strong was the acid?",
+                (
+                    "Water brings {V} mL of acid to {U} mL, which then has {d} mmol/L. "
+                    "How strong was the acid?"
+                ),
             ),
             "V": ("How many mL of dye at {c} mmol/L must be used to mix {U} mL at {d} mmol/L?",),
             "d": (
-                "Acid of {c} mmol/L, {V} mL in all, is brought to {U} mL with water. "
-                "How strong is it now?",
+                (
+                    "Acid of {c} mmol/L, {V} mL in all, is brought to {U} mL with water. "
+                    "How strong is it now?"
+                ),
             ),
             "U": (
-                "A chemist has {V} mL of dye at {c} mmol/L and wants {d} mmol/L. "
-                "To how many mL must it be brought?",
+                (
+                    "A chemist has {V} mL of dye at {c} mmol/L and wants {d} mmol/L. "
+                    "To how many mL must it be brought?"
+                ),
             ),
         },
     ),
@@ -1037,13 +1179,17 @@ _CHEMISTRY = (
         subjects=("a reaction", "a bleaching", "a fermentation"),
         sentences={
             "r": (
-                "During a reaction the acid falls by {c} mmol/L in {t} s. "
-                "How much is lost each second?",
+                (
+                    "During a reaction the acid falls by {c} mmol/L in {t} s. "
+                    "How much is lost each second?"
+                ),
             ),
             "c": ("A dye bleaches at {r} mmol/L s. How far does its concentration fall in {t} s?",),
             "t": (
-                "Sugar must fall by {c} mmol/L and does so at {r} mmol/L s. "
-                "How many seconds does this need?",
+                (
+                    "Sugar must fall by {c} mmol/L and does so at {r} mmol/L s. "
+                    "How many seconds does this need?"
+                ),
             ),
         },
     ),
@@ -1085,8 +1231,10 @@ _ATOMS = (
         sentences={
             "n": ("A tracer halves every {h} days. How often has it halved after {t} days?",),
             "t": (
-                "How many days must an isotope with a half life of {h} days wait "
-                "to halve {n} times?",
+                (
+                    "How many days must an isotope with a half life of {h} days wait "
+                    "to halve {n} times?"
+                ),
             ),
             "h": ("A sample halves {n} times within {t} days. How many days is its half life?",),
         },
@@ -1128,16 +1276,22 @@ _STATISTICS = (
         sentences={
             "M": ("Three pupils score {a}, {b} and {c} points. What is their average?",),
             "a": (
-                "Three pupils average {M} points. The later two scored {b} and {c}. "
-                "What did the first one score?",
+                (
+                    "Three pupils average {M} points. The later two scored {b} and {c}. "
+                    "What did the first one score?"
+                ),
             ),
             "b": (
-                "Three throws average {M} points. The first and last gave {a} and {c}. "
-                "What did the middle one give?",
+                (
+                    "Three throws average {M} points. The first and last gave {a} and {c}. "
+                    "What did the middle one give?"
+                ),
             ),
             "c": (
-                "After throws of {a} and {b} points, what must a third give "
-                "to make the average {M}?",
+                (
+                    "After throws of {a} and {b} points, what must a third give "
+                    "to make the average {M}?"
+                ),
             ),
         },
     ),
@@ -1156,8 +1310,10 @@ _STATISTICS = (
             "r": ("Marks in a test run from {l} up to {h}. How wide is their range?",),
             "h": ("Survey answers start at {l} and have a range of {r}. Where do they end?",),
             "l": (
-                "The largest mark is {h}, and all marks have a range of {r}. "
-                "Which mark is smallest?",
+                (
+                    "The largest mark is {h}, and all marks have a range of {r}. "
+                    "Which mark is smallest?"
+                ),
             ),
         },
     ),
@@ -1192,20 +1348,28 @@ _STATISTICS = (
         subjects=("a test result", "a measurement", "a survey answer"),
         sentences={
             "z": (
-                "Marks average {m} with standard deviation {s}. "
-                "How many deviations above average is a mark of {x}?",
+                (
+                    "Marks average {m} with standard deviation {s}. "
+                    "How many deviations above average is a mark of {x}?"
+                ),
             ),
             "x": (
-                "Marks average {m} with standard deviation {s}. "
-                "Which mark lies {z} deviations above the average?",
+                (
+                    "Marks average {m} with standard deviation {s}. "
+                    "Which mark lies {z} deviations above the average?"
+                ),
             ),
             "m": (
-                "A mark of {x} lies {z} standard deviations of {s} points above the average. "
-                "What is that average?",
+                (
+                    "A mark of {x} lies {z} standard deviations of {s} points above the average. "
+                    "What is that average?"
+                ),
             ),
             "s": (
-                "With an average of {m}, a mark of {x} lies {z} deviations higher. "
-                "How many points is one deviation?",
+                (
+                    "With an average of {m}, a mark of {x} lies {z} deviations higher. "
+                    "How many points is one deviation?"
+                ),
             ),
         },
     ),

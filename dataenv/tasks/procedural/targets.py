@@ -132,7 +132,8 @@ def build_task(
 
     def reference(count: int, seed: int) -> list[Row]:
         """Clean rows from the private distribution, none of them a test item."""
-        rng, rows = rng_of("reference", target.name, seed), []
+        rng = rng_of("reference", target.name, seed)
+        rows: list[Row] = []
         while len(rows) < count:
             problem = mixture(rng)
             if problem.identity not in forbidden:
