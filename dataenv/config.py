@@ -33,7 +33,7 @@ class TrainingConfig:
     """``lean`` (the in-process loop) or ``trl`` (SFTTrainer with PEFT)."""
     epochs: int = 4
     """Passes over the rows."""
-    learning_rate: float = 1.5e-3
+    learning_rate: float = 7e-4
     """Peak; falls to zero along a cosine."""
     warmup: float = 0.1
     """Share of the steps over which the rate rises."""
