@@ -1,0 +1,188 @@
+"""Running one episode into a folder: result, steps, submission, picture."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TextIO
+
+from dataenv import __version__
+from dataenv.env import DataEnv
+from dataenv.policy import Episode, run_episode
+from dataenv.presets import EnvConfig
+from dataenv.statistics import smallest_detectable_gain
+
+
+def run_to_folder(
+    config: EnvConfig, policy: Any, seed: int, out: Path, *, options: dict[str, Any] | None = None,
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Runs one episode and writes its records.
+
+    Args:
+        config: Of the environment.
+        policy: The controller.
+        seed: Of the episode.
+        out: Folder for ``result.json``, ``steps.jsonl``, ``submission.json``, ``scores.png``.
+        options: Passed to `DataEnv.reset`.
+        quiet: No progress line on stderr.
+
+    Returns:
+        The content of ``result.json``.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    env = DataEnv(config=config)
+    began = time.monotonic()
+    with (out / "steps.jsonl").open("w") as steps:
+
+        def on_step(record: dict[str, Any]) -> None:
+            steps.write(json.dumps(record) + "\n")
+            steps.flush()
+            if not quiet:
+                _progress(record, config, policy.name, sys.stderr)
+
+        episode = run_episode(env, policy, seed, options, on_step)
+    if not quiet:
+        sys.stderr.write("\n")
+    result = result_of(env, episode, policy.name, seed, time.monotonic() - began)
+    write_json(out / "result.json", result)
+    write_json(out / "submission.json", env.submission().to_submission())
+    draw_scores(episode.steps, result, out / "scores.png")
+    return result
+
+
+def result_of(
+    env: DataEnv, episode: Episode, policy: str, seed: int, seconds: float
+) -> dict[str, Any]:
+    """The record of a finished episode, as plain values."""
+    outcome = episode.outcome
+    names = ("base", "final")
+    scores = {
+        name: {
+            "public": pair[0],
+            "private": pair[1],
+            "n_private": len(env.task.private),
+            "private_interval": list(outcome.private_interval[place])
+            if outcome.private_interval
+            else None,
+        }
+        for place, (name, pair) in enumerate(zip(names, (outcome.base, outcome.final), strict=True))
+    }
+    return {
+        "task": env.config.domain,
+        "target": env.task.target,
+        "policy": policy,
+        "student": env.student.name,
+        "teacher": env.broker.teacher.name,
+        "seed": seed,
+        **scores,
+        "gain_percent": None if outcome.gain_percent is None else 100 * outcome.gain_percent,
+        "gain_points": outcome.gain_points,
+        "gain_interval_points": outcome.gain_interval_points,
+        "return": episode.total_reward,
+        "retention": {"base": outcome.retention[0], "final": outcome.retention[1]},
+        "attempts": outcome.attempts,
+        "successful": outcome.successful,
+        "mats": outcome.mats,
+        "budget": {axis: {"used": used, "limit": limit} for axis, used, limit in outcome.budget},
+        "rows": outcome.rows,
+        "submission": outcome.submission,
+        "ended": outcome.ended,
+        "flags": list(outcome.flags),
+        "flipped": [dict(zip(("prompt", "gold", "before", "after"), each, strict=True))
+                    for each in outcome.flipped],
+        "seconds": {"all": seconds, **env.seconds},
+        "config": asdict(env.config),
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of what results depend on."""
+    from importlib.metadata import version
+
+    packages = ("gymnasium", "numpy", "torch", "transformers")
+    return {"dataenv": __version__, "python": sys.version.split()[0],
+            **{package: version(package) for package in packages}}
+
+
+def dry_run(config: EnvConfig) -> dict[str, Any]:
+    """What a run may cost at most, and what it could show, without running it."""
+    return {
+        "calls": config.calls,
+        "trainings": config.trainings,
+        "rows_per_training": config.max_rows,
+        "training_passes": config.trainings * config.max_rows * config.training.epochs,
+        "detectable_gain_points_public": round(100 * smallest_detectable_gain(config.public), 1),
+        "detectable_gain_points_private": round(100 * smallest_detectable_gain(config.private), 1),
+    }
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a JSON file in one piece."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(value, indent=1) + "\n", "utf-8")
+    temporary.replace(path)
+
+
+def _progress(record: dict[str, Any], config: EnvConfig, policy: str, out: TextIO) -> None:
+    report = record["report"]
+    used = report["budget"]["trainings"]["used"]
+    line = (f"{policy}: step {record['step']}, {record['action'].get('op')}, "
+            f"training {used}/{config.trainings}, public {report['score']:.3f} "
+            f"(base {report['base_score']:.3f})")
+    out.write(("\r" + line.ljust(90)) if out.isatty() else
+              (line + "\n" if record["action"].get("op") in ("train", "submit") else ""))
+    out.flush()
+
+
+def draw_scores(steps: list[dict[str, Any]], result: dict[str, Any], path: Path) -> bool:
+    """Draws public scores over evaluations and the operations that led there.
+
+    Returns:
+        False if matplotlib is not installed.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        return False
+    marks: list[tuple] = [(0, result["base"]["public"], (0.0, 0.0), [])]
+    since: list[str] = []
+    for record in steps:
+        report, op = record["report"], record["action"].get("op", "?")
+        if op == "train" and report["evaluation"] > marks[-1][0]:
+            marks.append((report["evaluation"], report["score"], report["interval"], since))
+            since = []
+        else:
+            since.append(str(op))
+    figure = Figure(figsize=(7.5, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    places, scores = [m[0] for m in marks], [m[1] for m in marks]
+    axes.plot(places, scores, "o-", color="#2563a6", label="public score (95% interval)")
+    axes.vlines(places[1:], [m[2][0] for m in marks[1:]], [m[2][1] for m in marks[1:]],
+                color="#2563a6", alpha=0.4)
+    for place, score, _, operations in marks[1:]:
+        axes.annotate("\n".join(_counted(operations)), (place, score), fontsize=7,
+                      xytext=(4, -6), textcoords="offset points", va="top", color="#555555")
+    for name, color in (("base", "#999999"), ("final", "#2a8a4a")):
+        if result[name]["private"] is not None:
+            axes.axhline(result[name]["private"], color=color, linestyle="--", linewidth=1,
+                         label=f"private score, {name}: {result[name]['private']:.3f}")
+    axes.set(title=f"{result['policy']} on {result['target']}", xlabel="evaluation",
+             ylabel="score", ylim=(0, 1), xticks=places)
+    axes.margins(x=0.12)
+    axes.legend(fontsize=8, frameon=False)
+    figure.savefig(path, dpi=120)
+    return True
+
+
+def _counted(names: list[str]) -> list[str]:
+    counts: dict[str, int] = {}
+    for name in names:
+        counts[name] = counts.get(name, 0) + 1
+    return [f"{n} x {name}" if n > 1 else name for name, n in counts.items()]
