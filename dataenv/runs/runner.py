@@ -17,7 +17,12 @@ from dataenv.statistics import smallest_detectable_gain
 
 
 def run_to_folder(
-    config: EnvConfig, policy: Any, seed: int, out: Path, *, options: dict[str, Any] | None = None,
+    config: EnvConfig,
+    policy: Any,
+    seed: int,
+    out: Path,
+    *,
+    options: dict[str, Any] | None = None,
     quiet: bool = False,
 ) -> dict[str, Any]:
     """Runs one episode and writes its records.
@@ -92,8 +97,10 @@ def result_of(
         "submission": outcome.submission,
         "ended": outcome.ended,
         "flags": list(outcome.flags),
-        "flipped": [dict(zip(("prompt", "gold", "before", "after"), each, strict=True))
-                    for each in outcome.flipped],
+        "flipped": [
+            dict(zip(("prompt", "gold", "before", "after"), each, strict=True))
+            for each in outcome.flipped
+        ],
         "seconds": {"all": seconds, **env.seconds},
         "config": asdict(env.config),
         "versions": versions(),
@@ -105,8 +112,11 @@ def versions() -> dict[str, str]:
     from importlib.metadata import version
 
     packages = ("gymnasium", "numpy", "torch", "transformers")
-    return {"dataenv": __version__, "python": sys.version.split()[0],
-            **{package: version(package) for package in packages}}
+    return {
+        "dataenv": __version__,
+        "python": sys.version.split()[0],
+        **{package: version(package) for package in packages},
+    }
 
 
 def dry_run(config: EnvConfig) -> dict[str, Any]:
@@ -131,11 +141,16 @@ def write_json(path: Path, value: Any) -> None:
 def _progress(record: dict[str, Any], config: EnvConfig, policy: str, out: TextIO) -> None:
     report = record["report"]
     used = report["budget"]["trainings"]["used"]
-    line = (f"{policy}: step {record['step']}, {record['action'].get('op')}, "
-            f"training {used}/{config.trainings}, public {report['score']:.3f} "
-            f"(base {report['base_score']:.3f})")
-    out.write(("\r" + line.ljust(90)) if out.isatty() else
-              (line + "\n" if record["action"].get("op") in ("train", "submit") else ""))
+    line = (
+        f"{policy}: step {record['step']}, {record['action'].get('op')}, "
+        f"training {used}/{config.trainings}, public {report['score']:.3f} "
+        f"(base {report['base_score']:.3f})"
+    )
+    out.write(
+        ("\r" + line.ljust(90))
+        if out.isatty()
+        else (line + "\n" if record["action"].get("op") in ("train", "submit") else "")
+    )
     out.flush()
 
 
@@ -164,17 +179,39 @@ def draw_scores(steps: list[dict[str, Any]], result: dict[str, Any], path: Path)
     axes = figure.add_subplot()
     places, scores = [m[0] for m in marks], [m[1] for m in marks]
     axes.plot(places, scores, "o-", color="#2563a6", label="public score (95% interval)")
-    axes.vlines(places[1:], [m[2][0] for m in marks[1:]], [m[2][1] for m in marks[1:]],
-                color="#2563a6", alpha=0.4)
+    axes.vlines(
+        places[1:],
+        [m[2][0] for m in marks[1:]],
+        [m[2][1] for m in marks[1:]],
+        color="#2563a6",
+        alpha=0.4,
+    )
     for place, score, _, operations in marks[1:]:
-        axes.annotate("\n".join(_counted(operations)), (place, score), fontsize=7,
-                      xytext=(4, -6), textcoords="offset points", va="top", color="#555555")
+        axes.annotate(
+            "\n".join(_counted(operations)),
+            (place, score),
+            fontsize=7,
+            xytext=(4, -6),
+            textcoords="offset points",
+            va="top",
+            color="#555555",
+        )
     for name, color in (("base", "#999999"), ("final", "#2a8a4a")):
         if result[name]["private"] is not None:
-            axes.axhline(result[name]["private"], color=color, linestyle="--", linewidth=1,
-                         label=f"private score, {name}: {result[name]['private']:.3f}")
-    axes.set(title=f"{result['policy']} on {result['target']}", xlabel="evaluation",
-             ylabel="score", ylim=(0, 1), xticks=places)
+            axes.axhline(
+                result[name]["private"],
+                color=color,
+                linestyle="--",
+                linewidth=1,
+                label=f"private score, {name}: {result[name]['private']:.3f}",
+            )
+    axes.set(
+        title=f"{result['policy']} on {result['target']}",
+        xlabel="evaluation",
+        ylabel="score",
+        ylim=(0, 1),
+        xticks=places,
+    )
     axes.margins(x=0.12)
     axes.legend(fontsize=8, frameon=False)
     figure.savefig(path, dpi=120)
