@@ -31,14 +31,19 @@ USER, ASSISTANT, END, PAD = "<|user|>", "<|assistant|>", "<|end|>", "<|pad|>"
 PRETOKEN = r" ?[A-Za-z]{1,16}| ?\d| ?[^\sA-Za-z\d]|\s"
 MIXTURE = {
     "arithmetic": 0.22,
-    "hinted_law": 0.22,
-    "hinted_sentence": 0.12,
-    "primitive": 0.14,
-    "hinted_code": 0.18,
-    "exposed": 0.12,
+    "hinted_law": 0.24,
+    "hinted_sentence": 0.10,
+    "primitive": 0.16,
+    "hinted_code": 0.25,
+    "exposed": 0.03,
 }
-EXPOSURES = {0.0: 0.45, 0.25: 0.2, 1.0: 0.25, 4.0: 0.1}
-"""Share of the skills that get each relative weight in the unhinted part of the mixture."""
+EXPOSURES = {0.0: 0.72, 0.05: 0.12, 0.25: 0.10, 1.0: 0.06}
+"""Share of the laws that get each relative weight in the unhinted part of the mixture."""
+
+
+def group_of(skill: str) -> str:
+    """The law of a skill: who has seen ``speed:v`` knows ``speed:t``, so they go together."""
+    return skill if ">" in skill else skill.partition(":")[0]
 
 
 def exposure_of(base: str) -> dict[tuple[str, str], float]:
@@ -46,9 +51,10 @@ def exposure_of(base: str) -> dict[tuple[str, str], float]:
     rng = rng_of("exposure", base)
     weights = {}
     for domain in DOMAINS.values():
+        groups = sorted({group_of(skill) for skill in domain.skills})
+        drawn = dict(zip(groups, rng.choices([*EXPOSURES], [*EXPOSURES.values()], k=len(groups))))
         for skill in sorted(domain.skills):
-            weight = rng.choices(list(EXPOSURES), list(EXPOSURES.values()))[0]
-            weights[domain.name, skill] = weight
+            weights[domain.name, skill] = drawn[group_of(skill)]
     return weights
 
 
@@ -196,33 +202,43 @@ def completion_loss(model, tokens, target):
     return F.cross_entropy(model.lm_head(hidden[chosen]), tokens[:, 1:][chosen])
 
 
-def train(model, data, minutes: float, peak: float, seed: int, curve: Path) -> None:
-    """AdamW with warm-up and a cosine over a fixed wall-clock."""
+def optimisers(model, peak: float) -> list:
+    """Muon for the matrices of the layers, AdamW for embeddings and norms."""
+    import torch
+
+    hidden = [p for n, p in model.named_parameters() if p.ndim == 2 and "layers" in n]
+    rest = [p for n, p in model.named_parameters() if not (p.ndim == 2 and "layers" in n)]
+    return [
+        torch.optim.Muon(hidden, lr=peak, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(rest, lr=peak, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
+    ]
+
+
+def schedule(progress: float, step: int) -> float:
+    """Share of the peak rate: 300 steps of warm-up, then a cosine over the wall-clock."""
+    return min(1, (step + 1) / 300) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+def train(model, data, minutes: float, peak: float, seed: int, curve: Path, keep) -> None:
+    """Runs over the data until a fixed wall-clock has passed; `keep()` saves what there is."""
     import torch
 
     ids, starts, completions = data
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr=peak, betas=(0.9, 0.98), weight_decay=0.05, fused=True
-    )
+    both = optimisers(model, peak)
     began, seen, losses = time.monotonic(), 0, []
     with curve.open("w") as out:
         for step, group in enumerate(batches(starts, 3072, np.random.default_rng(seed))):
             progress = (time.monotonic() - began) / (60 * minutes)
             if progress >= 1:
                 break
-            rate = (
-                peak
-                * min(1, (step + 1) / 300)
-                * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
-            )
-            for each in optimiser.param_groups:
-                each["lr"] = rate
             tokens, target = collate(ids, starts, completions, group)
             loss = completion_loss(model, tokens, target)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimiser.step()
-            optimiser.zero_grad()
+            for optimiser in both:
+                optimiser.param_groups[0]["lr"] = peak * schedule(progress, step)
+                optimiser.step()
+                optimiser.zero_grad()
             seen += tokens.numel()
             losses.append(loss.item())
             if (step + 1) % 200 == 0:
@@ -236,6 +252,8 @@ def train(model, data, minutes: float, peak: float, seed: int, curve: Path) -> N
                 out.write(json.dumps(record) + "\n")
                 out.flush()
                 print(record, flush=True)
+            if (step + 1) % 3000 == 0:
+                keep()
 
 
 def save(model, tokenizer, folder: Path) -> None:
@@ -243,7 +261,6 @@ def save(model, tokenizer, folder: Path) -> None:
     from transformers import PreTrainedTokenizerFast
 
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer.encode_special_tokens = False
     wrapped = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token=PAD,
@@ -288,8 +305,13 @@ def main() -> None:
     model = build_model(tokenizer.get_vocab_size(), seed)
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters", flush=True)
     args.out.mkdir(parents=True, exist_ok=True)
-    train(model, data, args.minutes, args.learning_rate, seed, args.out / "pretraining.jsonl")
-    save(model, tokenizer, args.out)
+
+    def keep() -> None:
+        save(model, tokenizer, args.out)
+
+    curve = args.out / "pretraining.jsonl"
+    train(model, data, args.minutes, args.learning_rate, seed, curve, keep)
+    keep()
 
 
 if __name__ == "__main__":

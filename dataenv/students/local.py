@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,8 @@ from dataenv.students.chat import ChatFormat
 
 
 @contextlib.contextmanager
-def isolated_torch(threads: int, seed: int) -> Iterator[None]:
-    """Runs with a thread count and a seed of one's own; the caller's are restored."""
+def isolated_torch(seed: int, threads: int = 1) -> Iterator[None]:
+    """Runs with a seed and a number of torch threads of one's own; the caller's are restored."""
     before = torch.get_num_threads()
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -41,8 +41,7 @@ class LocalStudent:
     Args:
         path: A checkpoint folder, or a hub id.
         name: For records; the path if not given.
-        threads: Torch threads while training and decoding. Part of the fingerprint, since sums
-            differ between thread counts.
+        threads: How many cores share the batches. Part of the fingerprint, since sums differ.
         device: ``cpu`` or ``cuda``.
     """
 
@@ -50,6 +49,7 @@ class LocalStudent:
         self, path: str | Path, name: str = "", threads: int = 1, device: str = "cpu"
     ) -> None:
         self.path, self.name, self.threads = str(path), name or str(path), threads
+        self._workers = lean.Workers(threads if device == "cpu" else 1)
         tokenizer = AutoTokenizer.from_pretrained(self.path)
         self.format = ChatFormat.of(tokenizer)
         model: Any = AutoModelForCausalLM.from_pretrained(self.path, dtype=torch.float32)
@@ -92,7 +92,8 @@ class LocalStudent:
         if not encoded:
             return Trained(diverged="no row fits into max_tokens")
         self._load(None)
-        with isolated_torch(self.threads, seed_of("train", key)):
+        threads = self.threads if config.backend == "trl" else 1  # the lean loop has workers
+        with isolated_torch(seed_of("train", key), threads):
             weights, losses, diverged = self._fit(rows, encoded, config, key)
         return Trained(
             weights=None if diverged else weights,
@@ -105,7 +106,7 @@ class LocalStudent:
     def _fit(
         self, rows: WorkingSet, encoded: list[lean.Encoded], config: TrainingConfig, key: str
     ) -> tuple[Any, list[float], str]:
-        fit = lean.train
+        fit: Any = partial(lean.train, workers=self._workers)
         if config.backend == "trl":
             from dataenv.students import trl
 
@@ -146,7 +147,7 @@ class LocalStudent:
     ) -> list[Generation]:
         """Greedy answers. See `dataenv.students.base.Student.answer`."""
         self._load(trained.weights)
-        with isolated_torch(self.threads, 0):
+        with isolated_torch(0):
             answers = lean.generate(
                 self._model,
                 [self.format.prompt_ids(prompt) for prompt in prompts],
@@ -154,6 +155,7 @@ class LocalStudent:
                 config.batch_size,
                 self.format.end_ids,
                 self.format.pad_id,
+                self._workers,
             )
         return [Generation(self.format.decode(ids), cut) for ids, cut in answers]
 
@@ -167,7 +169,7 @@ class LocalStudent:
         encoded = [self._encode(p, c, limit) for p, c in zip(prompts, completions, strict=True)]
         scores = [0.0] * len(encoded)
         order = sorted(range(len(encoded)), key=lambda i: len(encoded[i].ids))
-        with isolated_torch(self.threads, 0):
+        with isolated_torch(0):
             for start in range(0, len(order), 64):
                 chosen = order[start : start + 64]
                 values, rows = lean.token_log_probabilities(

@@ -83,6 +83,31 @@ def test_padding_changes_neither_answers_nor_likelihoods(tiny_student):
     assert scores == pytest.approx(single, abs=1e-4)
 
 
+def test_decoding_is_what_transformers_generates(tiny_student):
+    prompts = [tiny_student.format.prompt_ids(row.prompt) for row in rows(40)]
+    got = tiny_student.answer(BASE, [row.prompt for row in rows(40)], DecodingConfig(12, 16))
+    for prompt, answer in zip(prompts, got, strict=True):
+        ids = torch.tensor([list(prompt)])
+        want = tiny_student._model.generate(
+            ids, attention_mask=torch.ones_like(ids), max_new_tokens=12, do_sample=False
+        )[0, len(prompt) :].tolist()
+        kept = [each for each in want if each not in tiny_student.format.end_ids]
+        assert answer.text == tiny_student.format.decode(kept)
+
+
+def test_workers_share_a_batch_and_change_nothing_but_rounding(tiny_path):
+    trained = [LocalStudent(tiny_path, threads=n).train(rows(30), CONFIG, "k") for n in (1, 2, 3)]
+    for each in trained[1:]:
+        assert each.losses == pytest.approx(trained[0].losses, abs=1e-4)
+    answers = [
+        LocalStudent(tiny_path, threads=n).answer(
+            BASE, [row.prompt for row in rows(30)], DecodingConfig(max_new_tokens=6)
+        )
+        for n in (1, 2)
+    ]
+    assert answers[0] == answers[1]
+
+
 @pytest.mark.parametrize("rank", [0, 4])
 def test_trl_and_the_lean_loop_have_the_same_losses(tiny_student, rank):
     config = dataclasses.replace(CONFIG, lora_rank=rank)

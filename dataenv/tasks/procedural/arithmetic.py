@@ -97,22 +97,34 @@ def apply(operator: str, left: Fraction, right: Fraction) -> Fraction:
 def is_nice(operator: str, left: Fraction, right: Fraction) -> bool:
     """Whether one operation is in the range of arithmetic that the nano students were taught.
 
-    Sums and differences stay within 0..999; one factor is at most 12 and the other below 100, or
-    one is 10 or 100; quotients are whole numbers below 100, or a division by 100.
+    No number is negative or has more than two decimals. Sums and differences stay within 0..500. A
+    factor of 10 or 100 goes with anything up to 2000; otherwise one factor is at most 12 and the
+    other at most 40, and a decimal factor, below 10, goes with a whole number that is at most 12 or
+    a multiple of 10. Divisors are at most 12, 10 and 100 apart, and quotients whole, up to 40.
     """
     try:
         result = apply(operator, left, right)
     except NotNice:
         return False
-    if not 0 <= result <= 9999 or (result * 100).denominator != 1:
+    if result < 0 or any((value * 100).denominator != 1 for value in (left, right, result)):
         return False
     if operator in "+-":
-        return max(left, right, result) <= 999
-    if right == 100 or (operator == "*" and {left, right} & {Fraction(10), Fraction(100)}):
-        return True
+        return max(left, right, result) <= 500
     if operator == "*":
-        return min(left, right) <= 12 and max(left, right) <= 99 and result <= 999
-    return 0 < right <= 12 and result <= 99 and result.denominator == 1
+        if {left, right} & {Fraction(10), Fraction(100)}:
+            return result <= 2000
+        small, large = sorted((left, right), key=lambda value: (value.denominator == 1, value))
+        if small.denominator != 1:  # a decimal times a whole number
+            return small < 10 and large.denominator == 1 and (large <= 12 or is_tens(large))
+        return small <= 12 and large <= 40
+    if right in (10, 100):
+        return result <= 99
+    return 0 < right <= 12 and result.denominator == 1 and result <= 40
+
+
+def is_tens(value: Fraction) -> bool:
+    """Whether a number is one of 10, 20, ..., 90."""
+    return value in range(10, 100, 10)
 
 
 def steps(tree: Tree, *, check: bool = True) -> list[str]:

@@ -22,10 +22,10 @@ Example = tuple[str, str]
 
 
 def arithmetic_example(rng: random.Random) -> Example:
-    """A chain of one to four operations."""
+    """A chain of one to three operations."""
     while True:
         try:
-            tree = _random_tree(rng, rng.choice((1, 1, 2, 2, 3, 4)))
+            tree = _random_tree(rng, rng.choice((1, 1, 1, 2, 2, 3)))
             texts = arithmetic.steps(tree)
         except arithmetic.NotNice:
             continue
@@ -35,13 +35,15 @@ def arithmetic_example(rng: random.Random) -> Example:
 
 def _number(rng: random.Random) -> Fraction:
     kind = rng.random()
-    if kind < 0.55:
+    if kind < 0.5:
         return Fraction(rng.randint(1, 12))
-    if kind < 0.85:
-        return Fraction(rng.randint(2, 99))
-    if kind < 0.93:
-        return Fraction(rng.randint(1, 99) * 10)
-    return Fraction(100) if kind < 0.97 else Fraction(rng.randint(100, 999))
+    if kind < 0.8:
+        return Fraction(rng.randint(2, 40))
+    if kind < 0.87:
+        return Fraction(rng.randint(1, 50) * 10)
+    if kind < 0.92:
+        return Fraction(rng.randint(1, 99), 10)
+    return Fraction(100) if kind < 0.95 else Fraction(rng.randint(41, 500))
 
 
 def _random_tree(rng: random.Random, size: int) -> arithmetic.Tree:

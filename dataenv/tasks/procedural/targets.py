@@ -29,8 +29,8 @@ SPLITS = {
 }
 """Disjoint ranges of target numbers: what is learned on one is tested on another."""
 
-TOPICS_PER_TARGET = (4, 6)
-SKILLS_PER_TOPIC = 3
+TOPICS_PER_TARGET = (4, 5)
+SKILLS_PER_TOPIC = 2
 DIFFICULTIES = {1: 0.4, 2: 0.4, 3: 0.2}
 RESERVED_SHARE = 0.25
 """Share of test items in phrasings that the teacher never uses."""
