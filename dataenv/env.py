@@ -21,7 +21,7 @@ from dataenv.evaluation import (
     Evaluation,
     answer_log_likelihood,
     bad_cases,
-    evaluate,
+    evaluate_groups,
     slices,
 )
 from dataenv.hashing import digest
@@ -547,17 +547,18 @@ class DataEnv(gym.Env):
 
         return self._remember(key, fit)
 
-    def _evaluate_items(self, trained: Trained, items: tuple[Item, ...], grader: str) -> Evaluation:
+    def _ask(self, trained: Trained, *groups: tuple[tuple[Item, ...], str]) -> list[Evaluation]:
         began = time.perf_counter()
-        found = evaluate(self.student, trained, items, grader, self.config.decoding)
+        found = evaluate_groups(self.student, trained, groups, self.config.decoding)
         self.seconds["decode"] += time.perf_counter() - began
         return found
 
     def _scores(self, rows: WorkingSet, trained: Trained) -> Scores:
         task = self.task
         items = (*task.public, *task.reward)
-        both = self._evaluate_items(trained, items, task.grader)
-        general = self._evaluate_items(trained, task.retention, task.retention_grader)
+        both, general = self._ask(
+            trained, (items, task.grader), (task.retention, task.retention_grader)
+        )
         began = time.perf_counter()
         likelihood = answer_log_likelihood(self.student, trained, task.public)
         self.seconds["decode"] += time.perf_counter() - began
@@ -656,7 +657,7 @@ class DataEnv(gym.Env):
             asdict(self.config),
         )
         return self._remember(
-            key, lambda: self._evaluate_items(trained, self.task.private, self.task.grader)
+            key, lambda: self._ask(trained, (self.task.private, self.task.grader))[0]
         )
 
     def _budget(self) -> tuple[tuple[str, tuple[float, float]], ...]:

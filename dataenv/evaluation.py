@@ -8,7 +8,7 @@ from typing import Any
 
 from dataenv.config import DecodingConfig
 from dataenv.statistics import Interval, wilson
-from dataenv.students.base import Student, Trained
+from dataenv.students.base import Generation, Student, Trained
 from dataenv.tasks.base import Item
 from dataenv.tasks.graders import get_grader
 
@@ -75,8 +75,27 @@ def evaluate(
     decoding: DecodingConfig,
 ) -> Evaluation:
     """Asks a student all items and grades its answers."""
+    return evaluate_groups(student, trained, [(items, grader_name)], decoding)[0]
+
+
+def evaluate_groups(
+    student: Student,
+    trained: Trained,
+    groups: Sequence[tuple[Sequence[Item], str]],
+    decoding: DecodingConfig,
+) -> list[Evaluation]:
+    """Asks the items of all groups at once, which saves time, and grades each with its grader."""
+    prompts = [item.prompt for items, _ in groups for item in items]
+    answers = student.answer(trained, prompts, decoding)
+    found, start = [], 0
+    for items, grader_name in groups:
+        found.append(_grade(items, answers[start : start + len(items)], grader_name))
+        start += len(items)
+    return found
+
+
+def _grade(items: Sequence[Item], answers: Sequence[Generation], grader_name: str) -> Evaluation:
     grader = get_grader(grader_name)
-    answers = student.answer(trained, [item.prompt for item in items], decoding)
     verdicts = [
         grader.grade(answer.text, item.gold) for answer, item in zip(answers, items, strict=True)
     ]

@@ -27,7 +27,7 @@ SMALL = {
     "trainings": 3,
 }
 PLAN = [
-    {"op": "generate", "brief": "easy problems", "n": 12},
+    {"op": "generate", "brief": "easy problems", "n": 24},
     {"op": "verify"},
     {"op": "train"},
     {"op": "label", "n": 6},

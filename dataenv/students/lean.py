@@ -216,17 +216,16 @@ class RoomyLayer(DynamicLayer):
         """Adds new states, of shape (rows, heads, tokens, width), and returns all of them."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-            self._buffers = [key_states[:, :, :0], value_states[:, :, :0]]
-            self.keys, self.values = self._buffers
-        start = self.keys.shape[-2]
+            self.keys, self.values = key_states[:, :, :0], value_states[:, :, :0]
+            self._buffers = [self.keys, self.values]
+        held: Any = (self.keys, self.values)
+        start = self.get_seq_length()
         end = start + key_states.shape[-2]
-        for number, (held, new) in enumerate(
-            ((self.keys, key_states), (self.values, value_states))
-        ):
-            if end > self._buffers[number].shape[-2] or len(held) < len(self._buffers[number]):
+        for number, new in enumerate((key_states, value_states)):
+            if end > self._buffers[number].shape[-2] or len(new) < len(self._buffers[number]):
                 rows, heads, _, width = new.shape
                 self._buffers[number] = new.new_empty(rows, heads, end + self.ROOM, width)
-                self._buffers[number][:, :, :start] = held
+                self._buffers[number][:, :, :start] = held[number]
             self._buffers[number][:, :, start:end] = new
         self.keys, self.values = (buffer[:, :, :end] for buffer in self._buffers)
         return self.keys, self.values
