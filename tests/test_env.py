@@ -171,11 +171,11 @@ def test_using_up_the_steps_truncates_and_still_scores(make_env):
 
 
 def test_exhausted_budgets_mask_operations_and_do_not_end_the_episode(make_env):
-    env = make_env(calls=12, trainings=1)
+    env = make_env(calls=24, trainings=1)
     env.reset(seed=1)
     steps = play(env, [PLAN[0], PLAN[0], PLAN[2], PLAN[2]])
     assert not any(s[2] or s[3] for s in steps)
-    assert "12 teacher calls, 0 are left" in steps[1][4]["report"].error
+    assert "24 teacher calls, 0 are left" in steps[1][4]["report"].error
     assert "no training is left" in steps[3][4]["report"].error
     assert not env.operation_mask()["generate"] and not env.operation_mask()["train"]
 
