@@ -12,11 +12,16 @@ from dataenv.errors import DataEnvError
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs one episode."""
-    from dataenv.registry import env_config, make_policy
+    from dataenv.registry import config_from_file, env_config, make_policy
     from dataenv.runs.runner import dry_run, run_to_folder
 
-    fields = {"student": arguments.student} if arguments.student else {}
-    config = env_config(arguments.task, arguments.set, split=arguments.split, **fields)
+    chosen = {name: getattr(arguments, name) for name in ("student", "teacher", "split")}
+    fields = {name: value for name, value in chosen.items() if value is not None}
+    defaults = {"split": "test"}
+    if arguments.config:
+        config = config_from_file(arguments.config, arguments.set, defaults, **fields)
+    else:
+        config = env_config(arguments.task, arguments.set, **{**defaults, **fields})
     if arguments.dry_run:
         print(json.dumps(dry_run(config), indent=1))
         return 0
@@ -51,12 +56,19 @@ def tools(arguments: argparse.Namespace) -> int:
 
 
 def names(arguments: argparse.Namespace) -> int:
-    """Lists tasks, policies and students."""
+    """Lists what goes by name."""
     from dataenv.presets import PRESETS
     from dataenv.registry import policy_table
     from dataenv.students import STUDENTS
+    from dataenv.teachers import TEACHERS
 
-    for title, table in (("tasks", PRESETS), ("policies", policy_table()), ("students", STUDENTS)):
+    tables = {
+        "tasks": PRESETS,
+        "policies": policy_table(),
+        "students": STUDENTS,
+        "teachers": TEACHERS,
+    }
+    for title, table in tables.items():
         print(f"{title}: {', '.join(table)}")
     return 0
 
@@ -69,12 +81,15 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(dest="verb", required=True)
     one = verbs.add_parser("run", help="run one episode of a policy and write its records")
     one.set_defaults(call=run)
-    one.add_argument("--task", required=True, help="e.g. dataenv/Science-fast-v0")
+    what = one.add_mutually_exclusive_group(required=True)
+    what.add_argument("--task", help="e.g. dataenv/Science-fast-v0")
+    what.add_argument("--config", type=Path, help="a YAML file: task, and fields to change")
     one.add_argument("--policy", required=True, help="a name, or path/to/file.py:ClassName")
     one.add_argument("--seed", type=int, default=0)
     one.add_argument("--out", type=Path, default=Path("runs/latest"), help="folder for the records")
     one.add_argument("--student", help="a name, checkpoint folder or hub id")
-    one.add_argument("--split", default="test", choices=("train", "validation", "test"))
+    one.add_argument("--teacher", help="a name; see `dataenv list`")
+    one.add_argument("--split", choices=("train", "validation", "test"), help="default: test")
     one.add_argument("--target", type=int, help="a target's number; drawn from the seed if absent")
     one.add_argument(
         "--set",
@@ -87,7 +102,9 @@ def parser() -> argparse.ArgumentParser:
     verbs.add_parser("tools", help="print the JSON schemas of all operations").set_defaults(
         call=tools
     )
-    verbs.add_parser("list", help="list tasks, policies and students").set_defaults(call=names)
+    verbs.add_parser("list", help="list tasks, policies, students, teachers").set_defaults(
+        call=names
+    )
     return top
 
 

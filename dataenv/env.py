@@ -33,6 +33,7 @@ from dataenv.statistics import paired_bootstrap, smallest_detectable_gain
 from dataenv.students import load_student
 from dataenv.students.base import BASE, Student, Trained
 from dataenv.tasks.base import Item, Task
+from dataenv.teachers import teacher_rates
 from dataenv.teachers.broker import Broker
 from dataenv.topics import TopicModel
 
@@ -423,7 +424,7 @@ class DataEnv(gym.Env):
                 raise ConfigError(
                     f"target must be in {SPLITS[split]} for split {split!r}, got {target!r}"
                 )
-        return target, dict(options.get("teacher") or {})
+        return target, teacher_rates(self.config.teacher) | (options.get("teacher") or {})
 
     def _begin(self, state: EpisodeState, rates: dict, base: Scores | None = None) -> None:
         """Sets up all that follows from config, target and key."""

@@ -15,6 +15,8 @@ class EnvConfig:
     """An offline domain: science, code or finance."""
     student: str = "nano-a"
     """A name of `dataenv.students.STUDENTS`, a checkpoint folder, or a hub id."""
+    teacher: str = "procedural"
+    """A name of `dataenv.teachers.TEACHERS`."""
     split: str = "train"
     """Targets to draw from at reset: train, validation or test."""
     public: int = 128

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,35 @@ def env_config(
     if name not in PRESETS:
         raise UnknownNameError(f"unknown task {task!r}{did_you_mean(name, list(PRESETS))}")
     return override(from_mapping(EnvConfig, {**PRESETS[name], **fields}), assignments)
+
+
+def config_from_file(
+    path: Path,
+    assignments: tuple[str, ...] | list[str] = (),
+    defaults: Mapping[str, Any] | None = None,
+    **fields: Any,
+) -> EnvConfig:
+    """The configuration of a YAML file: ``task``, a registered id, and fields that differ from it.
+
+    Args:
+        path: The file.
+        assignments: ``key=value`` overrides, applied last.
+        defaults: Fields for which the file may have others.
+        fields: Override those of the file.
+
+    Raises:
+        ConfigError: The file cannot be read, is no mapping, or has a wrong value.
+        UnknownNameError: It has an unknown key, or names an unknown task.
+    """
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("task"), str):
+        raise ConfigError(f"{path} must be a mapping with a task, e.g. dataenv/Science-fast-v0")
+    return env_config(content.pop("task"), assignments, **{**(defaults or {}), **content, **fields})
 
 
 def policy_table() -> dict[str, Any]:

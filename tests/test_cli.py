@@ -114,6 +114,24 @@ def test_dry_run_says_what_a_run_may_cost(capsys):
     assert main(["run", "--task", "Science-fast-v0", "--policy", "random", "--dry-run"]) == 0
     plan = json.loads(capsys.readouterr().out)
     assert plan["calls"] == 800 and plan["detectable_gain_points_private"] == 5.6
+    assert plan["expected_seconds"] > 1
+
+
+def test_a_config_file_and_a_teacher_by_name(tiny_path, tmp_path):
+    path = tmp_path / "own.yaml"
+    path.write_text(f"task: Finance-fast-v0\nstudent: {tiny_path}\nsplit: validation\n")
+    out, exact = tmp_path / "out", ("--teacher", "procedural-exact")
+    arguments = ("run", "--config", str(path), "--policy", "mirror", "--out", str(out), *exact)
+    assert main(command(*arguments)) == 0
+    result = json.loads((out / "result.json").read_text())
+    assert result["task"] == "finance" and result["config"]["teacher"] == "procedural-exact"
+    assert result["config"]["split"] == "validation"
+
+
+def test_an_unknown_teacher_is_refused_by_name(tmp_path, capsys):
+    run = ("run", "--task", "Science-fast-v0", "--policy", "mirror", "--out", str(tmp_path))
+    assert main([*run, "--teacher", "procedurl"]) == 2
+    assert "Did you mean 'procedural'" in capsys.readouterr().err
 
 
 def test_tools_prints_a_schema_for_every_operation(capsys):

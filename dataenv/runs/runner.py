@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 import time
@@ -11,9 +12,13 @@ from typing import Any, TextIO
 
 from dataenv import __version__
 from dataenv.env import DataEnv
+from dataenv.evaluation import evaluate
 from dataenv.policy import Episode, run_episode
 from dataenv.presets import EnvConfig
+from dataenv.rows import WorkingSet
 from dataenv.statistics import smallest_detectable_gain
+from dataenv.students import load_student
+from dataenv.tasks.procedural.targets import build_task, get_domain
 
 
 def run_to_folder(
@@ -120,15 +125,44 @@ def versions() -> dict[str, str]:
 
 
 def dry_run(config: EnvConfig) -> dict[str, Any]:
-    """What a run may cost at most, and what it could show, without running it."""
+    """What a run may cost at most, and what it could show.
+
+    The seconds are those of training and evaluating after every training and of scoring at the end,
+    extrapolated from `PROBE_ROWS` rows and items of a target of the domain, measured now.
+    """
     return {
         "calls": config.calls,
         "trainings": config.trainings,
         "rows_per_training": config.max_rows,
         "training_passes": config.trainings * config.max_rows * config.training.epochs,
+        "expected_seconds": round(_expected_seconds(config), 1),
         "detectable_gain_points_public": round(100 * smallest_detectable_gain(config.public), 1),
         "detectable_gain_points_private": round(100 * smallest_detectable_gain(config.private), 1),
     }
+
+
+PROBE_ROWS = 32
+
+
+def _expected_seconds(config: EnvConfig) -> float:
+    student = load_student(config.student, config.threads)
+    task = build_task(
+        get_domain(config.domain), 0, public=PROBE_ROWS, reward=0, private=1, seeds=0, retention=0
+    )
+    assert task.reference is not None
+    rows = WorkingSet(tuple(task.reference(PROBE_ROWS, 0)))
+    one_pass = dataclasses.replace(config.training, epochs=1)
+    for _ in range(2):  # the first pass warms up
+        trained = student.train(rows, one_pass, "probe")
+        began = time.perf_counter()
+        evaluate(student, trained, task.public, task.grader, config.decoding)
+        item_seconds = (time.perf_counter() - began) / PROBE_ROWS
+    row_seconds = trained.seconds / PROBE_ROWS
+    items = config.public + config.reward + config.retention
+    training = config.max_rows * config.training.epochs * row_seconds
+    return config.trainings * (training + items * item_seconds) + (
+        (items + 2 * config.private) * item_seconds
+    )
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -16,8 +16,8 @@ from dataenv.tasks.procedural.laws import (
     Frame,
     Law,
     Quantity,
-    _draw_nice,
     build_skills,
+    draw_nice,
 )
 from dataenv.tasks.procedural.skill import Domain, Parameters, Skill
 
@@ -1572,7 +1572,7 @@ class Plan:
             topic=self.topic,
             open_templates=_pairs(self.settings, self.questions),
             reserved_templates=_pairs(self.reserved_settings, self.reserved_questions),
-            draw=_draw_nice(self.quantities, self.write),
+            draw=draw_nice(self.quantities, self.write),
             work=lambda values: self.write(values)[0],
             oracle=lambda values: round_money(self.oracle(exact(values))),
             keywords=(self.name.replace("_", " "), self.topic),

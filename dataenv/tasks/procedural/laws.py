@@ -187,7 +187,7 @@ def _write_step(law: Law, unknown: str, values: Mapping[str, Fraction]) -> tuple
     return " = ".join(texts), arithmetic.evaluate(numeric)
 
 
-def _draw_nice(
+def draw_nice(
     quantities: Mapping[str, Quantity],
     work: Callable[[Parameters], tuple[str, Fraction]],
 ) -> Callable[[random.Random, int], dict[str, int | float]]:
@@ -227,7 +227,7 @@ def _law_skill(
             *law.sentences.get(unknown, ()),
         ),
         reserved_templates=_templates(reserved_frames, law.subjects, quantities, nouns),
-        draw=_draw_nice(quantities, work),
+        draw=draw_nice(quantities, work),
         work=lambda values: work(values)[0],
         oracle=oracle,
         keywords=_keywords(law, unknown),
@@ -268,7 +268,7 @@ def _composed_skill(
         topic=second.topic,
         open_templates=_templates(frames, first.subjects, quantities, nouns),
         reserved_templates=_templates(reserved_frames, first.subjects, quantities, nouns),
-        draw=_draw_nice(quantities, work),
+        draw=draw_nice(quantities, work),
         work=lambda values: work(values)[0],
         oracle=oracle,
         keywords=_keywords(first, each.gives) + _keywords(second, each.solves),
