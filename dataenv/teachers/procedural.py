@@ -8,6 +8,7 @@ It errs: see `TeacherProfile`.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import random
@@ -16,12 +17,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dataenv.hashing import digest, rng_of
-from dataenv.tasks.procedural.skill import ANSWER_MARK, Domain, Problem, Skill
+from dataenv.tasks.procedural.skill import ANSWER_MARK, Domain, Problem, Skill, fill
 from dataenv.teachers.base import CallError, ChatRequest, Completion
 
 _PROBLEM = re.compile(r"<(problem|example)>\n(.*?)\n</\1>", re.DOTALL)
 _WORD = re.compile(r"[a-z]+")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_LARGE_NUMBER = re.compile(r"\d{6}")  # no problem has one, and a loop of that many steps takes long
 
 
 @dataclass(frozen=True)
@@ -133,24 +135,26 @@ class ProceduralTeacher:
         found = self._recognise_in(prompt)
         if found is None:
             return self._dress({"output": "I am not sure what is asked here."}, rng)
-        skill, parameters = found
-        problem = self.domain.build(skill, parameters, skill.open_templates[0], 1, False)
-        return self._dress({"output": self._solution(problem, prompt, rng)}, rng)
+        return self._dress({"output": self._solution(found, prompt, rng)}, rng)
 
     def _rephrase(self, prompt: str, rng: random.Random) -> str:
         found = self._recognise_in(prompt)
         if found is None:
             return self._dress({"instruction": "Could you say that again?", "input": ""}, rng)
-        skill, parameters = found
-        problem = self.domain.build(skill, parameters, rng.choice(skill.open_templates), 1, False)
-        return self._dress({"instruction": problem.instruction, "input": problem.input}, rng)
+        template = rng.choice(self.domain.skills[found.skill].open_templates)
+        text, _, code = fill(template, dict(found.parameters)).partition("\n")
+        return self._dress({"instruction": text, "input": code}, rng)
 
-    def _recognise_in(self, prompt: str):
+    def _recognise_in(self, prompt: str) -> Problem | None:
         marked = [text for _, text in _PROBLEM.findall(prompt)]
         for text in (*marked, *prompt.split("\n\n"), *prompt.splitlines()):
             found = self.domain.recognise(text)
-            if found:
-                return found
+            if not found or _LARGE_NUMBER.search(text):
+                continue
+            skill, parameters = found
+            # A text may fit a template with values that no problem has: 1 // 0, an index too far.
+            with contextlib.suppress(Exception):
+                return self.domain.build(skill, parameters, skill.open_templates[0], 1, False)
         return None
 
     def _solution(self, problem: Problem, prompt: str, rng: random.Random) -> str:

@@ -6,6 +6,7 @@ import pytest
 
 from dataenv import prompts
 from dataenv.errors import BudgetExhausted
+from dataenv.tasks.procedural.skill import fill
 from dataenv.tasks.procedural.targets import DOMAINS
 from dataenv.teachers.base import CallError, ChatRequest, Completion
 from dataenv.teachers.broker import Broker
@@ -43,6 +44,20 @@ def test_a_flawless_teacher_solves_what_it_recognises(name):
 def test_what_it_cannot_match_gets_an_off_topic_reply():
     teacher = ProceduralTeacher(DOMAINS["science"], TeacherProfile(**FLAWLESS))
     assert "not sure" in ask(teacher, solve_prompt("Who wrote the Odyssey?"))
+
+
+@pytest.mark.parametrize("name", sorted(DOMAINS))
+def test_texts_that_only_look_like_problems_are_answered_all_the_same(name):
+    domain, rng = DOMAINS[name], random.Random(0)
+    teacher = ProceduralTeacher(domain, TeacherProfile(**FLAWLESS))
+    odd = {int: (0, -3, 1, 99999, 10**9), float: (0.0, 0.01), str: ("", "a", "!"), bool: (True,)}
+    for skill in domain.skills.values():
+        for _ in range(3):
+            drawn = skill.draw(rng, 1)
+            kinds = {key: odd.get(type(value), ([], {}, [7])) for key, value in drawn.items()}
+            values = {key: rng.choice(choices) for key, choices in kinds.items()}
+            text = fill(rng.choice(skill.open_templates), values)
+            assert "output" in parse_object(ask(teacher, solve_prompt(text)))
 
 
 def test_slips_happen_at_about_their_rate_and_differ_between_samples():

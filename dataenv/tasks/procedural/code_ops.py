@@ -45,6 +45,8 @@ def _running(values: Any) -> str:
 
 
 def _descend(n: int, step: int, floor: int) -> list[int]:
+    if step < 1:
+        raise ValueError(f"a step down of {step} never ends")
     numbers = [n]
     while numbers[-1] > floor:
         numbers.append(numbers[-1] - step)

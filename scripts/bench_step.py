@@ -1,0 +1,66 @@
+"""Times one train-and-evaluate step of an environment, and the environment's own share of it.
+
+    python scripts/bench_step.py --task dataenv/Science-fast-v0 --threads 2
+    python scripts/bench_step.py --task dataenv/Science-v0 --rows 500 --threads 2
+
+Every repeat writes a fresh set of rows, so that no cache answers. The set is full unless `--rows`
+says otherwise; in episodes it mostly is not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+
+from dataenv.env import DataEnv
+from dataenv.registry import env_config
+
+
+def measure(task: str, rows: int | None, threads: int, repeats: int) -> dict:
+    """Medians over repeats, in seconds."""
+    config = env_config(task, threads=threads, calls=10**6, trainings=10**3, steps=10**6)
+    env = DataEnv(config=config)
+    env.reset(seed=0)
+    like = [item.id for item in env.task.public[:64]]
+    wanted = rows or config.max_rows
+    steps, parts = [], []
+    for _ in range(repeats):
+        env.step({"op": "drop", "rows": [row.id for row in env.working_set]})
+        while len(env.working_set) < wanted:
+            n = min(256, wanted - len(env.working_set))
+            env.step({"op": "generate", "brief": "", "n": n, "examples": like})
+        before = dict(env.seconds)
+        began = time.perf_counter()
+        env.step({"op": "train"})
+        steps.append(time.perf_counter() - began)
+        parts.append({name: env.seconds[name] - before[name] for name in before})
+    inside = [sum(part.values()) for part in parts]
+    return {
+        "task": task,
+        "rows": wanted,
+        "threads": threads,
+        "step": round(statistics.median(steps), 2),
+        "train": round(statistics.median(part["train"] for part in parts), 2),
+        "decode": round(statistics.median(part["decode"] for part in parts), 2),
+        "overhead_percent": round(
+            100 * statistics.median((s - i) / s for s, i in zip(steps, inside, strict=True)), 2
+        ),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--task", action="append", help="may be repeated; default: all -fast ids")
+    parser.add_argument("--rows", type=int)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=7)
+    args = parser.parse_args()
+    tasks = args.task or [f"dataenv/{name}-fast-v0" for name in ("Science", "Code", "Finance")]
+    for task in tasks:
+        print(json.dumps(measure(task, args.rows, args.threads, args.repeats)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
