@@ -34,7 +34,7 @@ from dataenv.students import load_student
 from dataenv.students.base import BASE, Student, Trained
 from dataenv.tasks.base import Item, Task
 from dataenv.teachers import teacher_rates
-from dataenv.teachers.broker import Broker
+from dataenv.teachers.broker import Broker, Expert
 from dataenv.topics import TopicModel
 
 SNAPSHOT_VERSION = 1
@@ -429,7 +429,7 @@ class DataEnv(gym.Env):
     def _begin(self, state: EpisodeState, rates: dict, base: Scores | None = None) -> None:
         """Sets up all that follows from config, target and key."""
         from dataenv.tasks.procedural.targets import build_task, get_domain
-        from dataenv.teachers.procedural import ProceduralTeacher, profile_of
+        from dataenv.teachers.procedural import ProceduralTeacher, experts_of, profile_of
 
         config = self.config
         domain = get_domain(config.domain)
@@ -455,7 +455,11 @@ class DataEnv(gym.Env):
             digest("overlap", state.target), lambda: OverlapIndex(self.task, self.task.public)
         )
         teacher = ProceduralTeacher(domain, profile_of(state.key, **rates))
-        self.broker = Broker(_Timed(teacher, self.seconds), config.calls, state.key)
+        experts = {
+            name: Expert(_Timed(each.teacher, self.seconds), each.price)
+            for name, each in experts_of(domain, state.key, domain.executable).items()
+        }
+        self.broker = Broker(_Timed(teacher, self.seconds), config.calls, state.key, experts)
         self.action_space.briefs = BRIEFS + tuple(f"problems about {t}" for t in self.task.topics)
         self._base = base or self._scores(WorkingSet(), BASE)
         self._refresh()

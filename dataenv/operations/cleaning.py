@@ -18,8 +18,8 @@ SHINGLE = 3
 
 @dataclass(frozen=True)
 class Verify:
-    """Have the teacher solve rows again and drop those whose answer finds no majority; one call a
-    vote."""
+    """Have rows solved again and drop those whose answer finds no majority. Asking the teacher again
+    costs a call a vote; a second teacher and a check by execution cost several."""
 
     votes: int = arg("New solutions per row.", low=1, high=5, default=1)
     n: int = arg("At most so many rows.", low=1, high=1024, default=512)
@@ -27,6 +27,11 @@ class Verify:
         "unverified: rows not checked before; all: every row.",
         choices=("unverified", "all"),
         default="unverified",
+    )
+    by: str = arg(
+        "Who solves: the teacher itself, a second teacher (3 calls), or execution (4 calls, code only).",
+        choices=("teacher", "second", "execution"),
+        default="teacher",
     )
 
 
@@ -38,7 +43,7 @@ def verify(op: Verify, rows: WorkingSet, tools: Tools) -> Result:
     grader = get_grader(tools.task.grader)
     before = tools.broker.used
     requests = [solve_request(rows.rows[i], tools) for i in chosen for _ in range(op.votes)]
-    replies = tools.broker.complete(requests)
+    replies = tools.broker.complete(requests, "" if op.by == "teacher" else op.by)
     checked: dict[int, Row | None] = {}
     dropped = []
     for place, index in enumerate(chosen):
@@ -46,7 +51,7 @@ def verify(op: Verify, rows: WorkingSet, tools: Tools) -> Result:
         votes = replies[place * op.votes : (place + 1) * op.votes]
         agree = sum(_agrees(grader, row, reply) for reply in votes)
         if 2 * agree >= op.votes and agree:
-            checked[index] = _marked(row, f"verify {agree}/{op.votes}")
+            checked[index] = _marked(row, f"verify by {op.by} {agree}/{op.votes}")
         else:
             checked[index] = None
             dropped.append((row.id, f"{agree} of {op.votes} new solutions agree"))

@@ -7,9 +7,11 @@ from dataenv.errors import UnknownNameError
 
 TEACHERS: dict[str, dict[str, float]] = {
     "procedural": {},
-    "procedural-exact": dict.fromkeys(
-        ("slip", "weak_share", "weak_slip", "format_slip", "off_topic", "repeat", "chatty"), 0.0
-    ),
+    "procedural-exact": {
+        "accuracy": 1.0,
+        "weak_share": 0.0,
+        **dict.fromkeys(("format_slip", "off_topic", "over_hard", "repeat", "chatty"), 0.0),
+    },
 }
 """Error rates by name, where they differ from those of `TeacherProfile`."""
 

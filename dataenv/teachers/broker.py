@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from dataenv.errors import BudgetExhausted, TeacherUnavailable
+from dataenv.errors import BudgetExhausted, InvalidAction, TeacherUnavailable
 from dataenv.hashing import digest
 from dataenv.teachers.base import CallError, ChatRequest, Completion, Teacher
+
+
+@dataclass(frozen=True)
+class Expert:
+    """Somebody else to ask, who is dear: a second teacher, or a check by execution.
+
+    Args:
+        teacher: Who answers.
+        price: Calls that a completion costs.
+    """
+
+    teacher: Teacher
+    price: int
 
 
 class Broker:
@@ -21,10 +35,18 @@ class Broker:
         teacher: Who answers.
         limit: Calls of the episode.
         key: The episode's key, part of every call's key.
+        experts: Others who may be asked, by name.
     """
 
-    def __init__(self, teacher: Teacher, limit: int, key: str) -> None:
+    def __init__(
+        self,
+        teacher: Teacher,
+        limit: int,
+        key: str,
+        experts: Mapping[str, Expert] | None = None,
+    ) -> None:
         self.teacher, self.limit, self.key = teacher, limit, key
+        self.experts = dict(experts or {})
         self.used = 0
         self.tokens = 0
         self._asked: dict[str, int] = {}
@@ -42,29 +64,51 @@ class Broker:
                 "Ask for fewer, or train and submit what you have.",
             )
 
-    def complete(self, requests: Sequence[ChatRequest]) -> list[Completion | CallError]:
-        """Makes calls, one per request, and returns replies or errors in the same order.
+    def price(self, expert: str = "") -> int:
+        """Calls that a completion costs: 1 of the teacher's, more of an expert's.
 
         Raises:
+            InvalidAction: There is no such expert.
+        """
+        if not expert:
+            return 1
+        if expert not in self.experts:
+            known = ", ".join(["the teacher", *self.experts])
+            raise InvalidAction(f"this task has no {expert!r} check.", f"It has: {known}.")
+        return self.experts[expert].price
+
+    def complete(
+        self, requests: Sequence[ChatRequest], expert: str = ""
+    ) -> list[Completion | CallError]:
+        """Makes calls, one per request, and returns replies or errors in the same order.
+
+        Args:
+            requests: What is asked.
+            expert: Whom; the teacher if not named.
+
+        Raises:
+            InvalidAction: There is no such expert.
             BudgetExhausted: Fewer calls are left than requests; nothing was sent.
             TeacherUnavailable: No request was answered for reasons of the teacher's.
         """
-        self.require(len(requests))
-        numbered = [self._numbered(request) for request in requests]
-        self.used += len(numbered)
-        results = self.teacher.complete(numbered)
+        price = self.price(expert)
+        self.require(price * len(requests))
+        numbered = [self._numbered(request, expert) for request in requests]
+        self.used += price * len(numbered)
+        teacher = self.experts[expert].teacher if expert else self.teacher
+        results = teacher.complete(numbered)
         stamped = [
-            dataclasses.replace(result, call=digest(self.key, request.key, size=8))
+            dataclasses.replace(result, call=digest(self.key, expert, request.key, size=8))
             for request, result in zip(numbered, results, strict=True)
         ]
-        self.used -= sum(isinstance(r, CallError) and not r.charged for r in stamped)
+        self.used -= price * sum(isinstance(r, CallError) and not r.charged for r in stamped)
         self.tokens += sum(r.completion_tokens for r in stamped if isinstance(r, Completion))
         if stamped and all(isinstance(r, CallError) and r.kind == "server" for r in stamped):
-            raise TeacherUnavailable(f"{self.teacher.name}: {stamped[0].message}")  # type: ignore[union-attr]
+            raise TeacherUnavailable(f"{teacher.name}: {stamped[0].message}")  # type: ignore[union-attr]
         return stamped
 
-    def _numbered(self, request: ChatRequest) -> ChatRequest:
-        content = digest(request.messages, request.temperature, request.max_tokens, size=8)
+    def _numbered(self, request: ChatRequest, expert: str) -> ChatRequest:
+        content = digest(expert, request.messages, request.temperature, request.max_tokens, size=8)
         index = self._asked.get(content, 0)
         self._asked[content] = index + 1
         return dataclasses.replace(request, sample_index=index)

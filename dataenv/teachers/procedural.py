@@ -18,8 +18,11 @@ from dataclasses import dataclass
 
 from dataenv.hashing import digest, rng_of
 from dataenv.tasks.procedural.skill import ANSWER_MARK, Domain, Problem, Skill, fill
+from dataenv.teachers import TEACHERS
 from dataenv.teachers.base import CallError, ChatRequest, Completion
+from dataenv.teachers.broker import Expert
 
+MISCONCEPTIONS = 12
 _PROBLEM = re.compile(r"<(problem|example)>\n(.*?)\n</\1>", re.DOTALL)
 _WORD = re.compile(r"[a-z]+")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
@@ -28,32 +31,52 @@ _LARGE_NUMBER = re.compile(r"\d{6}")  # no problem has one, and a loop of that m
 
 @dataclass(frozen=True)
 class TeacherProfile:
-    """How a teacher errs, as probabilities per reply.
+    """How a teacher errs. Shares and chances lie in 0..1.
+
+    A problem has a chance of its own of being solved, the same whenever it is asked: a draw from a
+    Beta distribution. With a small `dispersion` most problems are solved nearly always or nearly
+    never. A wrong solution is the teacher's misconception about the skill with chance `stable`, else
+    a slip. `scripts/fit_teacher.py` fits both to samples of a language model.
 
     Args:
-        key: Redrawn at every reset; decides which skills are weak and which replies err.
-        slip: A wrong number somewhere in the solution.
+        key: Redrawn at every reset; decides which skills are weak, which problems hard, and which
+            misconceptions are held.
+        accuracy: Mean chance of solving a problem.
         weak_share: Share of the skills at which it is weak.
-        weak_slip: Its slips there.
-        format_slip: A solution without its answer line.
-        off_topic: A problem of another skill than was asked for.
-        repeat: A problem that it writes again and again.
-        chatty: Prose around the JSON object.
+        weak_accuracy: Its accuracy there.
+        dispersion: Size (a + b) of the Beta distribution.
+        stable: Share of misconceptions among wrong solutions.
+        format_slip: Chance of a solution without its answer line.
+        off_topic: Chance of a problem of another skill than was asked for.
+        over_hard: Chance of a harder problem than was asked for, where there is one.
+        repeat: Chance of a problem that it writes again and again.
+        chatty: Chance of prose around the JSON object.
     """
 
     key: str = "default"
-    slip: float = 0.08
+    accuracy: float = 0.88
     weak_share: float = 0.25
-    weak_slip: float = 0.4
+    weak_accuracy: float = 0.45
+    dispersion: float = 0.15
+    stable: float = 0.82
     format_slip: float = 0.04
     off_topic: float = 0.05
+    over_hard: float = 0.1
     repeat: float = 0.1
     chatty: float = 0.1
 
-    def slip_rate(self, skill: str) -> float:
-        """The chance of a slip at a skill."""
+    def accuracy_at(self, skill: str) -> float:
+        """The mean chance of solving problems of a skill."""
         weak = rng_of("weak", self.key, skill).random() < self.weak_share
-        return self.weak_slip if weak else self.slip
+        return self.weak_accuracy if weak else self.accuracy
+
+    def chance(self, skill: str, identity: str) -> float:
+        """The chance of solving one problem."""
+        mean = self.accuracy_at(skill)
+        if mean in (0.0, 1.0):
+            return mean
+        draws = rng_of("item", self.key, identity)
+        return draws.betavariate(mean * self.dispersion, (1 - mean) * self.dispersion)
 
 
 class ProceduralTeacher:
@@ -95,6 +118,8 @@ class ProceduralTeacher:
         skill, difficulty = self._choose_skill(prompt, rng), self._difficulty(prompt, rng)
         if rng.random() < self.profile.off_topic:
             skill = self.domain.skills[rng.choice(sorted(self.domain.skills))]
+        elif rng.random() < self.profile.over_hard:
+            skill, difficulty = self._harder(skill, rng), 3
         draws = rng
         if rng.random() < self.profile.repeat:
             draws = rng_of("favourite", self.profile.key, skill.name, rng.randrange(3))
@@ -121,6 +146,11 @@ class ProceduralTeacher:
         if named:  # a topic by its name means all of the topic
             near = sorted(s.name for s in self.domain.skills.values() if s.topic in named)
         return self.domain.skills[rng.choice(near)]
+
+    def _harder(self, skill: Skill, rng: random.Random) -> Skill:
+        """A skill that this one is a part of, if there is one."""
+        whole = [s.name for s in self.domain.skills.values() if skill.name in s.parts]
+        return self.domain.skills[rng.choice(sorted(whole))] if whole else skill
 
     @staticmethod
     def _difficulty(prompt: str, rng: random.Random) -> int:
@@ -158,12 +188,26 @@ class ProceduralTeacher:
         return None
 
     def _solution(self, problem: Problem, prompt: str, rng: random.Random) -> str:
-        if rng.random() < self.profile.slip_rate(problem.skill):
-            problem = slipped(problem, rng)
+        if rng.random() >= self.profile.chance(problem.skill, problem.identity):
+            stable = rng.random() < self.profile.stable
+            problem = self._misconceived(problem) if stable else slipped(problem, rng)
         text = f"{ANSWER_MARK} {problem.answer}" if "without steps" in prompt else problem.output
         if rng.random() < self.profile.format_slip:
             text = text.replace(ANSWER_MARK, "so").strip()
         return text
+
+    def _misconceived(self, problem: Problem) -> Problem:
+        """The problem as somebody solves it who has one thing about the skill wrong, always the same."""
+        skill, key = self.domain.skills[problem.skill], self.profile.key
+        held = rng_of("misconception", key, skill.name).randrange(MISCONCEPTIONS)
+        for number in range(MISCONCEPTIONS):  # what leads nowhere here gives way to the next
+            if skill.mistaken is None:
+                break
+            with contextlib.suppress(ArithmeticError, LookupError, TypeError, ValueError):
+                work, answer = skill.mistaken(dict(problem.parameters), held + number)
+                if answer != problem.answer:
+                    return dataclasses.replace(problem, work=work, answer=answer)
+        return slipped(problem, rng_of("slip", key, problem.identity))
 
     def _dress(self, fields: dict[str, str], rng: random.Random) -> str:
         text = json.dumps(fields)
@@ -214,3 +258,17 @@ def _stems(text: str) -> frozenset[str]:
 def profile_of(key: str, **rates: float) -> TeacherProfile:
     """A profile for an episode."""
     return TeacherProfile(key=digest("profile", key), **rates)
+
+
+SECOND = {"accuracy": 0.95, "weak_share": 0.1, "weak_accuracy": 0.7}
+SECOND_PRICE, EXECUTION_PRICE = 3, 4
+
+
+def experts_of(domain: Domain, key: str, executable: bool) -> dict[str, Expert]:
+    """The dear checks of an episode: a better teacher with weak points of its own, and execution."""
+    second = ProceduralTeacher(domain, profile_of(digest("second", key), **SECOND))
+    experts = {"second": Expert(second, SECOND_PRICE)}
+    if executable:
+        exact = ProceduralTeacher(domain, profile_of(key, **TEACHERS["procedural-exact"]))
+        experts["execution"] = Expert(exact, EXECUTION_PRICE)
+    return experts

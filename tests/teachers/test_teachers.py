@@ -1,26 +1,22 @@
 """The procedural teacher, the broker, and the reading of replies."""
 
 import random
+from collections import Counter
+from itertools import combinations
 
 import pytest
 
 from dataenv import prompts
 from dataenv.errors import BudgetExhausted
-from dataenv.tasks.procedural.skill import fill
+from dataenv.tasks.procedural.skill import ANSWER_MARK, fill
 from dataenv.tasks.procedural.targets import DOMAINS
+from dataenv.teachers import TEACHERS
 from dataenv.teachers.base import CallError, ChatRequest, Completion
 from dataenv.teachers.broker import Broker
 from dataenv.teachers.parsing import BadReply, parse_object, text_field
 from dataenv.teachers.procedural import ProceduralTeacher, TeacherProfile, profile_of, slipped
 
-FLAWLESS = {
-    "slip": 0.0,
-    "weak_slip": 0.0,
-    "format_slip": 0.0,
-    "off_topic": 0.0,
-    "repeat": 0.0,
-    "chatty": 0.0,
-}
+FLAWLESS = TEACHERS["procedural-exact"]
 
 
 def ask(teacher, text: str, index: int = 0) -> str:
@@ -60,15 +56,70 @@ def test_texts_that_only_look_like_problems_are_answered_all_the_same(name):
             assert "output" in parse_object(ask(teacher, solve_prompt(text)))
 
 
-def test_slips_happen_at_about_their_rate_and_differ_between_samples():
-    domain = DOMAINS["science"]
-    teacher = ProceduralTeacher(
-        domain, profile_of("k", **{**FLAWLESS, "slip": 0.3, "weak_share": 0})
+def replies_of(profile: TeacherProfile, domain, problems: int, samples: int) -> list[list[tuple]]:
+    """(answer, right) of several samples of the solutions of several problems."""
+    teacher, found, rng = ProceduralTeacher(domain, profile), [], random.Random(5)
+    for _ in range(problems):
+        problem = domain.sample(rng.choice(sorted(domain.skills)), 2, rng)
+        prompt = solve_prompt(f"{problem.instruction}\n{problem.input}".strip())
+        outputs = [parse_object(ask(teacher, prompt, i))["output"] for i in range(samples)]
+        answers = [output.rpartition(ANSWER_MARK)[2].strip() for output in outputs]
+        found.append([(answer, answer == problem.answer) for answer in answers])
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(DOMAINS))
+def test_errors_are_mostly_stable_so_that_asking_again_helps_little(name):
+    profile = profile_of("k", format_slip=0.0, chatty=0.0)
+    samples = replies_of(profile, DOMAINS[name], 150, 6)
+    right = [sum(r for _, r in answers) for answers in samples]
+    accuracy = sum(right) / 900
+    assert 0.68 < accuracy < 0.87
+    majority = (
+        sum(
+            Counter(a for a, _ in s).most_common(1)[0][0] in {a for a, r in s if r} for s in samples
+        )
+        / 150
     )
+    assert abs(majority - accuracy) < 0.06
+    pairs = [
+        one[0] == two[0]
+        for s in samples
+        for one, two in combinations(s, 2)
+        if not one[1] and not two[1]
+    ]
+    assert 0.5 < sum(pairs) / len(pairs) < 0.85
+    assert sum(count in (0, 6) for count in right) > 100
+
+
+def test_a_profile_has_its_own_weak_skills_and_misconceptions():
+    domain = DOMAINS["science"]
     problem = domain.sample("ohm:V", 2, random.Random(0))
-    replies = [ask(teacher, solve_prompt(problem.instruction), i) for i in range(400)]
-    wrong = sum(parse_object(r)["output"] != problem.output for r in replies)
-    assert 80 < wrong < 160
+    wrong = set()
+    for key in "abcdef":
+        profile = profile_of(key, **{**FLAWLESS, "accuracy": 0.0, "stable": 1.0})
+        teacher = ProceduralTeacher(domain, profile)
+        replies = {
+            parse_object(ask(teacher, solve_prompt(problem.instruction), i))["output"]
+            for i in range(5)
+        }
+        assert len(replies) == 1
+        wrong |= replies
+    assert len(wrong) > 1 and problem.output not in wrong
+    weak = [{s for s in domain.skills if profile_of(k).accuracy_at(s) < 0.5} for k in "ab"]
+    assert weak[0] != weak[1] and all(20 < len(each) < 70 for each in weak)
+
+
+@pytest.mark.parametrize("name", sorted(DOMAINS))
+def test_a_misconception_is_a_wrong_solution_that_keeps_to_itself(name):
+    domain, rng, written = DOMAINS[name], random.Random(2), 0
+    teacher = ProceduralTeacher(domain, profile_of("k"))
+    for skill in domain.skills:
+        problem = domain.sample(skill, 2, rng)
+        bad = teacher._misconceived(problem)
+        assert bad.answer != problem.answer and teacher._misconceived(problem) == bad
+        written += bad.work.endswith(bad.answer)
+    assert written > 0.8 * len(domain.skills)
 
 
 @pytest.mark.parametrize("name", sorted(DOMAINS))

@@ -152,6 +152,25 @@ def evaluate(tree: Tree) -> Fraction:
     return tree
 
 
+PARTNERS = {"+": "-*", "-": "+", "*": "/+", "/": "*"}  # what an operation is taken for
+
+
+def misreadings(tree: Tree) -> list[Tree]:
+    """A formula with one thing wrong, in every way: an operation taken for another, the sides of a
+    difference or quotient swapped, or a number left out."""
+    if not isinstance(tree, tuple):
+        return []
+    operator, left, right = tree
+    found: list[Tree] = [(other, left, right) for other in PARTNERS[operator]]
+    if operator in "-/":
+        found.append((operator, right, left))
+    if isinstance(right, Fraction):
+        found.append(left)
+    found += [(operator, wrong, right) for wrong in misreadings(left)]
+    found += [(operator, left, wrong) for wrong in misreadings(right)]
+    return found
+
+
 def _reduce_once(tree: Tree, check: bool) -> Tree:
     assert isinstance(tree, tuple)
     operator, left, right = tree

@@ -472,4 +472,5 @@ DOMAIN = Domain(
     answer_format="The solution ends with 'Answer: ' and the value as a Python literal.",
     grader="literal",
     skills=_by_name(*SINGLE_SKILLS, *CHAINED_SKILLS, *PLANNED_SKILLS),
+    executable=True,
 )

@@ -515,23 +515,77 @@ NUMBER_OPS: dict[str, WordOp] = {
 OPS: Mapping[str, WordOp] = PLACE_OPS | LIST_OPS | WORD_OPS | TABLE_OPS | NUMBER_OPS
 
 
+def _shifted(i: int) -> int:
+    """A place counted from 1 where it should be from 0."""
+    return i - 1 if i else i + 1
+
+
+CONFUSIONS: Mapping[str, Callable[..., tuple]] = {
+    "item": lambda x, i: ("item", x, _shifted(i)),
+    "item_back": lambda x, i: ("item_back", x, i % len(x) + 1),
+    "slice": lambda x, i, j: ("slice", x, i, j + 1 if j < len(x) else j - 1),
+    "take": lambda x, k: ("drop", x, k),
+    "drop": lambda x, k: ("take", x, k),
+    "drop_last": lambda x, k: ("drop", x, k),
+    "reverse": lambda x: ("drop_last", x, 1),
+    "second": lambda x: ("take", x, 2),
+    "append": lambda x, v: ("insert", x, 0, v),
+    "insert": lambda x, i, v: ("insert", x, _shifted(i), v),
+    "remove_at": lambda x, i: ("remove_at", x, _shifted(i)),
+    "join": lambda x, y: ("join", y, x),
+    "repeat": lambda x, k: ("repeat", x, k + 1),
+    "sort": lambda x: ("sort_down", x),
+    "sort_down": lambda x: ("sort", x),
+    "sort_length": lambda x: ("sort", x),
+    "biggest": lambda x: ("smallest", x),
+    "smallest": lambda x: ("biggest", x),
+    "capitals": lambda x: ("capital_first", x),
+    "capital_first": lambda x: ("capitals", x),
+    "keys": lambda x: ("values", x),
+    "values": lambda x: ("keys", x),
+    "whole": lambda x, k: ("rest", x, k),
+    "rest": lambda x, k: ("whole", x, k),
+    "square": lambda x: ("times", x, 2),
+    "plus": lambda x, y: ("plus", x, y + 1),
+    "times": lambda x, y: ("plus", x, y),
+    "bigger": lambda x, y: ("bigger", y, x),
+    "both": lambda x, y: ("either", x, y),
+    "either": lambda x, y: ("both", x, y),
+    "count_up": lambda x, y: ("count_up", x, y + 1),
+    "count_steps": lambda x, y, k: ("count_steps", x, y + k, k),
+    "add_times": lambda x, k, n: ("add_times", x, k, n + 1),
+}
+"""What an operation is taken for by somebody who has it wrong: off by one, or its neighbour."""
+
+
 class Trace:
     """Carries out operations by name and keeps what was done, in words.
 
     A list, string or dict that was just obtained is called "it", one that was just used
     "the same".
+
+    Args:
+        confused: Number of the operation, of those in `CONFUSIONS`, that is taken for another.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, confused: int | None = None) -> None:
         """Starts with nothing done."""
         self._parts: list[str] = []
         self._known: dict[str, Any] = {}
+        self._confused = confused
+        self.confusable = 0
+        self.value: Any = None
 
     def do(self, name: str, *args: Any) -> Any:
         """Carries out an operation and gives its value."""
+        if name in CONFUSIONS:
+            if self.confusable == self._confused:
+                name, *args = CONFUSIONS[name](*args)  # type: ignore[assignment]
+            self.confusable += 1
         text, value = OPS[name].write(*args, subject=self.refer(args[0]))
         self._parts.append(text)
         self._known = {"it": value, "the same": args[0]}
+        self.value = value
         return value
 
     def refer(self, subject: Any) -> str:

@@ -175,6 +175,16 @@ def build(
         plan(trace, parameters)
         return trace.text
 
+    def mistaken(parameters: Parameters, which: int) -> tuple[str, str]:
+        _check(parameters)
+        right = Trace()
+        plan(right, parameters)
+        if not right.confusable:
+            raise ValueError(f"nothing in {name} is easily confused")
+        wrong = Trace(which % right.confusable)
+        plan(wrong, parameters)
+        return wrong.text, repr(wrong.value)
+
     return Skill(
         name=name,
         topic=topic,
@@ -185,6 +195,7 @@ def build(
         oracle=partial(_run, snippet),
         keywords=_keywords(name, topic, snippet),
         parts=parts,
+        mistaken=mistaken,
     )
 
 

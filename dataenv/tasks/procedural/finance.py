@@ -18,6 +18,7 @@ from dataenv.tasks.procedural.laws import (
     Quantity,
     build_skills,
     draw_nice,
+    positive,
 )
 from dataenv.tasks.procedural.skill import Domain, Parameters, Skill
 
@@ -1550,18 +1551,21 @@ class Plan:
     reserved_questions: tuple[str, ...]
     picks: Mapping[str, Callable[[Iterable[Fraction]], Fraction]] = field(default_factory=dict)
 
-    def write(self, values: Parameters) -> tuple[str, Fraction]:
-        """The worked solution and its value."""
+    def write(self, values: Parameters, misread: int | None = None) -> tuple[str, Fraction]:
+        """The worked solution and its value; with `misread`, one formula is wrong."""
         given = exact(values)
         known = given | {name: pick(given.values()) for name, pick in self.picks.items()}
         texts = [f"{name} = {arithmetic.render_number(known[name])}" for name in self.picks]
         value = Fraction(0)
-        for name, formula in self.steps:
+        for place, (name, formula) in enumerate(self.steps):
             tree = arithmetic.parse(formula)
+            wrong = arithmetic.misreadings(tree)
+            if misread is not None and wrong and place == misread % len(self.steps):
+                tree = wrong[misread % len(wrong)]
             numeric = arithmetic.substitute(tree, known)
             names = {symbol: symbol.replace("_", " ") for symbol in known}
             parts = [name.replace("_", " "), arithmetic.render(tree, names)]
-            texts.append(" = ".join([*parts, *arithmetic.steps(numeric)]))
+            texts.append(" = ".join([*parts, *arithmetic.steps(numeric, check=misread is None)]))
             known[name] = value = arithmetic.evaluate(numeric)
         return ", ".join(texts), value
 
@@ -1576,6 +1580,7 @@ class Plan:
             work=lambda values: self.write(values)[0],
             oracle=lambda values: round_money(self.oracle(exact(values))),
             keywords=(self.name.replace("_", " "), self.topic),
+            mistaken=lambda values, which: positive(*self.write(values, which)),
         )
 
 

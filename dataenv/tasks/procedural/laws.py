@@ -178,13 +178,33 @@ def _fractions(parameters: Parameters) -> dict[str, Fraction]:
     return {name: Fraction(str(value)) for name, value in parameters.items()}
 
 
-def _write_step(law: Law, unknown: str, values: Mapping[str, Fraction]) -> tuple[str, Fraction]:
-    """One law applied: ``force = mass * acceleration = 4 * 7 = 28``, and its value."""
+def _write_step(
+    law: Law, unknown: str, values: Mapping[str, Fraction], misread: int | None = None
+) -> tuple[str, Fraction]:
+    """One law applied: ``force = mass * acceleration = 4 * 7 = 28``, and its value.
+
+    With `misread`, one thing in the formula is wrong; the number says which.
+    """
     formula = arithmetic.parse(law.formulas[unknown])
+    if misread is not None:
+        wrong = arithmetic.misreadings(formula)
+        formula = wrong[misread % len(wrong)]
     names = {symbol: quantity.nouns[0] for symbol, quantity in law.quantities.items()}
     numeric = arithmetic.substitute(formula, values)
-    texts = [names[unknown], arithmetic.render(formula, names), *arithmetic.steps(numeric)]
+    reduced = arithmetic.steps(numeric, check=misread is None)
+    texts = [names[unknown], arithmetic.render(formula, names), *reduced]
     return " = ".join(texts), arithmetic.evaluate(numeric)
+
+
+def positive(text: str, value: Fraction) -> tuple[str, str]:
+    """A mistaken solution with its answer.
+
+    Raises:
+        arithmetic.NotNice: The value is not positive, so nobody would write it down.
+    """
+    if value <= 0:
+        raise arithmetic.NotNice(f"{value} is not positive")
+    return text, arithmetic.render_number(value)
 
 
 def draw_nice(
@@ -231,6 +251,9 @@ def _law_skill(
         work=lambda values: work(values)[0],
         oracle=oracle,
         keywords=_keywords(law, unknown),
+        mistaken=lambda values, which: positive(
+            *_write_step(law, unknown, _fractions(values), which)
+        ),
     )
 
 
@@ -250,11 +273,14 @@ def _composed_skill(
         exact = _fractions(values)
         return {n.removeprefix(prefix): v for n, v in exact.items() if n.startswith(prefix)}
 
-    def work(values: Parameters) -> tuple[str, Fraction]:
-        text, value = _write_step(first, each.gives, split(values, "a_"))
+    def work(values: Parameters, misread: int | None = None) -> tuple[str, Fraction]:
+        wrong_first = misread if misread is not None and misread % 2 == 0 else None
+        wrong_second = misread if misread is not None and misread % 2 else None
+        text, value = _write_step(first, each.gives, split(values, "a_"), wrong_first)
         if value <= 0:
             raise arithmetic.NotNice(f"{value} is not positive")
-        rest, answer = _write_step(second, each.solves, split(values, "b_") | {each.takes: value})
+        inputs = split(values, "b_") | {each.takes: value}
+        rest, answer = _write_step(second, each.solves, inputs, wrong_second)
         return f"{text}, {rest}", answer
 
     def oracle(values: Parameters) -> str:
@@ -273,6 +299,7 @@ def _composed_skill(
         oracle=oracle,
         keywords=_keywords(first, each.gives) + _keywords(second, each.solves),
         parts=(f"{first.name}:{each.gives}", f"{second.name}:{each.solves}"),
+        mistaken=lambda values, which: positive(*work(values, which)),
     )
 
 

@@ -62,6 +62,8 @@ class Skill:
         oracle: The answer as text, computed without template or solution.
         keywords: Words by which a brief may ask for this skill.
         parts: Names of the skills that this one is composed of.
+        mistaken: Writes the solution of somebody who has got one thing wrong, and its answer; the
+            number says which thing. Raises ValueError where that leads nowhere.
     """
 
     name: str
@@ -73,17 +75,26 @@ class Skill:
     oracle: Callable[[Parameters], str]
     keywords: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
+    mistaken: Callable[[Parameters, int], tuple[str, str]] | None = None
 
 
 @dataclass(frozen=True)
 class Domain:
-    """A table of skills, with what a controller is told about them."""
+    """A table of skills, with what a controller is told about them.
+
+    Args:
+        name, description, answer_format: What a controller is told.
+        grader: A name in `dataenv.tasks.graders.GRADERS`.
+        skills: By name.
+        executable: Whether answers can be checked by running something.
+    """
 
     name: str
     description: str
     answer_format: str
     grader: str
     skills: Mapping[str, Skill]
+    executable: bool = False
     _index: dict[str, list] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
