@@ -31,13 +31,13 @@ class TrainingConfig:
 
     backend: str = "lean"
     """``lean`` (the in-process loop) or ``trl`` (SFTTrainer with PEFT)."""
-    epochs: int = 4
+    epochs: int = 2
     """Passes over the rows."""
     learning_rate: float = 7e-4
     """Peak; falls to zero along a cosine."""
     warmup: float = 0.1
     """Share of the steps over which the rate rises."""
-    batch_size: int = 16
+    batch_size: int = 8
     """Rows per optimiser step."""
     weight_decay: float = 0.0
     """AdamW's."""
@@ -66,7 +66,7 @@ class DecodingConfig:
 
     max_new_tokens: int = 64
     """Longest answer."""
-    batch_size: int = 512
+    batch_size: int = 128
     """Prompts decoded together."""
 
     def __post_init__(self) -> None:

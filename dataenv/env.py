@@ -461,7 +461,9 @@ class DataEnv(gym.Env):
         }
         self.broker = Broker(_Timed(teacher, self.seconds), config.calls, state.key, experts)
         self.action_space.briefs = BRIEFS + tuple(f"problems about {t}" for t in self.task.topics)
-        self._base = base or self._scores(WorkingSet(), BASE)
+        self._base = base or self._remember(
+            digest("base", state.target), lambda: self._scores(WorkingSet(), BASE)
+        )
         self._refresh()
 
     def _need_state(self) -> EpisodeState:
@@ -569,17 +571,20 @@ class DataEnv(gym.Env):
         self.seconds["decode"] += time.perf_counter() - began
         public = both.part(0, len(task.public))
         hidden = both.part(len(task.public), len(items)) if task.reward else public
-        _, contaminated = self._training_rows(rows)
-        return Scores(
-            rows, public, hidden, general.score, likelihood, trained.diverged, contaminated
-        )
+        return Scores(rows, public, hidden, general.score, likelihood, trained.diverged)
+
+    def _trained_scores(self, rows: WorkingSet) -> Scores:
+        used, contaminated = self._training_rows(rows)
+        key = digest("scores", self._need_state().key, used.digest)
+        found = self._remember(key, lambda: self._scores(rows, self._train(rows)))
+        return dataclasses.replace(found, rows=rows, contaminated=contaminated)
 
     def _evaluate_set(self) -> float:
         """Trains and evaluates the working set, and returns the dense reward."""
         state = self._need_state()
         state.trainings += 1
         before = (state.evaluated[-1] if state.evaluated else self._base).reward.score
-        scores = self._scores(state.rows, self._train(state.rows))
+        scores = self._trained_scores(state.rows)
         used, _ = self._training_rows(state.rows)
         state.successful += self._is_valid(used)
         state.evaluated.append(scores)
@@ -603,7 +608,7 @@ class DataEnv(gym.Env):
         if index is not None:
             final = state.evaluated[index]
         elif self._is_valid(state.rows):
-            final = self._scores(state.rows, self._train(state.rows))
+            final = self._trained_scores(state.rows)
         else:
             final = self._base
             flags.append("no_submission")

@@ -19,23 +19,23 @@ class EnvConfig:
     """A name of `dataenv.teachers.TEACHERS`."""
     split: str = "train"
     """Targets to draw from at reset: train, validation or test."""
-    public: int = 128
+    public: int = 100
     """Visible items."""
-    reward: int = 300
+    reward: int = 200
     """Hidden items that feed the reward; 0: the public ones do."""
-    private: int = 1000
+    private: int = 500
     """Hidden items that are scored once, at the end."""
-    seeds: int = 400
+    seeds: int = 200
     """Raw questions without answers."""
-    retention: int = 40
+    retention: int = 20
     """General items, for forgetting."""
-    min_rows: int = 32
+    min_rows: int = 24
     """Fewest rows of a valid set."""
-    max_rows: int = 256
+    max_rows: int = 128
     """Rows that training uses; the rest is ignored."""
-    calls: int = 800
+    calls: int = 384
     """Teacher calls."""
-    trainings: int = 8
+    trainings: int = 6
     """Trainings."""
     steps: int = 60
     """Environment steps."""
@@ -77,15 +77,15 @@ class EnvConfig:
 
 
 FAST = {
-    "public": 128,
+    "public": 100,
     "reward": 200,
     "private": 500,
     "seeds": 200,
-    "retention": 30,
-    "min_rows": 32,
-    "max_rows": 256,
-    "calls": 800,
-    "trainings": 8,
+    "retention": 20,
+    "min_rows": 24,
+    "max_rows": 128,
+    "calls": 384,
+    "trainings": 6,
     "steps": 60,
 }
 FULL = {
