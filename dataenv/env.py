@@ -2,140 +2,34 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
-from collections import OrderedDict
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium import spaces
 
 from dataenv.config import from_mapping
 from dataenv.contamination import OverlapIndex
+from dataenv.episode import EpisodeState, Outcome, Scores, loggable
 from dataenv.errors import ConfigError, InvalidAction
-from dataenv.evaluation import (
-    MAX_SLICES,
-    EvalReport,
-    Evaluation,
-    answer_log_likelihood,
-    bad_cases,
-    evaluate_groups,
-    slices,
-)
+from dataenv.evaluation import Evaluation
 from dataenv.hashing import digest
-from dataenv.operations import OPERATIONS, Effect, Tools, parse_action
+from dataenv.laboratory import Cache, Laboratory
+from dataenv.observation import observation_space, to_observation, write_report
+from dataenv.operations import OPERATIONS, Tools, parse_action
 from dataenv.presets import EnvConfig
 from dataenv.rows import WorkingSet
 from dataenv.spaces import BRIEFS, OperationSpace
-from dataenv.statistics import paired_bootstrap, smallest_detectable_gain
+from dataenv.statistics import paired_bootstrap
 from dataenv.students import load_student
-from dataenv.students.base import BASE, Student, Trained
+from dataenv.students.base import Student
 from dataenv.tasks.base import Item, Task
 from dataenv.teachers import teacher_rates
 from dataenv.teachers.broker import Broker, Expert
 from dataenv.topics import TopicModel
 
 SNAPSHOT_VERSION = 1
-CACHE_SIZE = 64
-SLICE_FEATURES = 8
-
-
-@dataclass(frozen=True)
-class Scores:
-    """One evaluated set."""
-
-    rows: WorkingSet
-    public: Evaluation
-    reward: Evaluation
-    retention: float
-    log_likelihood: float
-    diverged: str = ""
-    contaminated: int = 0
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return {
-            **asdict(self),
-            "rows": self.rows.to_dict(),
-            "public": self.public.to_dict(),
-            "reward": self.reward.to_dict(),
-        }
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Scores:
-        """The inverse of `to_dict`."""
-        return cls(
-            **{
-                **data,
-                "rows": WorkingSet.from_dict(data["rows"]),
-                "public": Evaluation.from_dict(data["public"]),
-                "reward": Evaluation.from_dict(data["reward"]),
-            }
-        )
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How an episode ended: plain values, frozen.
-
-    Args:
-        ended: ``submitted``, ``steps`` or ``wall_clock``.
-        flags: E.g. ``no_submission``, ``diverged``.
-        evaluation: Number of the submitted evaluation, 0 for the base, None for an unevaluated set.
-        rows: Rows of the submission. submission: its hash.
-        base, final: (public, private) scores; private is None if it was not scored.
-        private_interval: 95% intervals of base and final private score.
-        gain_points, gain_interval_points: Private gain, paired over items, in points.
-        gain_percent: Relative gain; None for a base of 0 or without private scores.
-        retention: (base, final) on general items.
-        attempts, successful, mats: See the glossary; mats is None without a success.
-        budget: (axis, used, limit).
-        flipped: Up to three private items that went from wrong to right: prompt, gold, before, after.
-    """
-
-    ended: str
-    flags: tuple[str, ...]
-    evaluation: int | None
-    rows: int
-    submission: str
-    base: tuple[float, float | None]
-    final: tuple[float, float | None]
-    private_interval: tuple[tuple[float, float], ...]
-    gain_points: float | None
-    gain_interval_points: tuple[float, float] | None
-    gain_percent: float | None
-    retention: tuple[float, float]
-    attempts: int
-    successful: int
-    mats: float | None
-    budget: tuple[tuple[str, float, float], ...]
-    flipped: tuple[tuple[str, str, str, str], ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Fresh plain values, ready for JSON."""
-        return asdict(self)
-
-
-@dataclass
-class EpisodeState:
-    """What changes in an episode. Everything else follows from config, target and key."""
-
-    target: int
-    key: str
-    rows: WorkingSet = field(default_factory=WorkingSet)
-    log: list[dict[str, Any]] = field(default_factory=list)
-    evaluated: list[Scores] = field(default_factory=list)
-    step: int = 0
-    trainings: int = 0
-    attempts: int = 0
-    successful: int = 0
-    seconds: float = 0.0
-    ended: str = ""
-    effect: Effect | None = None
-    error: str = ""
-    flags: tuple[str, ...] = ()
 
 
 class DataEnv(gym.Env):
@@ -186,21 +80,10 @@ class DataEnv(gym.Env):
             raise ConfigError(f"render_mode must be 'ansi' or None, got {render_mode!r}")
         self.render_mode = render_mode
         self.action_space: OperationSpace = OperationSpace()
-        self.observation_space = spaces.Dict(
-            {
-                name: spaces.Box(-1.0, 1.0, shape, np.float32)
-                for name, shape in (
-                    ("score", (3,)),
-                    ("slices", (MAX_SLICES, SLICE_FEATURES)),
-                    ("set", (4,)),
-                    ("budget", (3,)),
-                    ("effect", (5,)),
-                )
-            }
-        )
+        self.observation_space = observation_space()
         self._student = student
         self._state: EpisodeState | None = None
-        self._cache: OrderedDict[str, Any] = OrderedDict()
+        self._cache = Cache()
         self.broker: Broker
         self.outcome: Outcome | None = None
         self.seconds = {"train": 0.0, "decode": 0.0, "teacher": 0.0}
@@ -247,7 +130,7 @@ class DataEnv(gym.Env):
             reward += self._finish(effect.choice if effect else None)
         state.log.append(
             {
-                "action": _loggable(action),
+                "action": loggable(action),
                 "reward": reward,
                 "error": state.error,
                 "set": state.rows.digest,
@@ -273,13 +156,7 @@ class DataEnv(gym.Env):
             "broker": self.broker.state(),
             "base": self._base.to_dict(),
             "outcome": self.outcome.to_dict() if self.outcome else None,
-            "state": {
-                **{f.name: getattr(state, f.name) for f in dataclasses.fields(state)},
-                "rows": state.rows.to_dict(),
-                "log": list(state.log),
-                "evaluated": [each.to_dict() for each in state.evaluated],
-                "effect": asdict(state.effect) if state.effect else None,
-            },
+            "state": state.to_dict(),
         }
 
     def restore(self, snapshot: dict[str, Any]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -294,7 +171,7 @@ class DataEnv(gym.Env):
                 f"{SNAPSHOT_VERSION}; it was written by another release"
             )
         wanted, own = snapshot["config"], asdict(self.config)
-        different = [name for name in own if _listed(own[name]) != _listed(wanted.get(name))]
+        different = [name for name in own if own[name] != wanted.get(name)]
         if different:
             raise ConfigError(
                 "the snapshot has another configuration: "
@@ -303,22 +180,17 @@ class DataEnv(gym.Env):
                 )
             )
         self.np_random.bit_generator.state = snapshot["np_random"]
-        saved = dict(snapshot["state"])
-        saved["rows"] = WorkingSet.from_dict(saved["rows"])
-        saved["log"] = list(saved["log"])
-        saved["evaluated"] = [Scores.from_dict(each) for each in saved["evaluated"]]
-        saved["effect"] = _effect_from(saved["effect"])
-        saved["flags"] = tuple(saved["flags"])
-        self._begin(EpisodeState(**saved), snapshot["rates"], Scores.from_dict(snapshot["base"]))
+        state = EpisodeState.from_dict(snapshot["state"])
+        self._begin(state, snapshot["rates"], Scores.from_dict(snapshot["base"]))
         self.broker.restore(snapshot["broker"])
-        self.outcome = _outcome_from(snapshot["outcome"])
+        self.outcome = Outcome.from_dict(snapshot["outcome"]) if snapshot["outcome"] else None
         self._refresh()
         return self._observation(), self._info()
 
     def fork(self) -> DataEnv:
         """An independent copy of the running episode; shares the student and nothing else."""
         twin = DataEnv(self.render_mode, self.config, self.student)
-        twin._cache = OrderedDict(self._cache)
+        twin._cache = self._cache.copy()
         twin.np_random = np.random.default_rng(0)
         twin.restore(self.snapshot())
         return twin
@@ -436,7 +308,7 @@ class DataEnv(gym.Env):
         self._state, self._rates = state, rates
         self._choice: int | None = None
         self.outcome = None
-        self.task: Task = self._remember(
+        self.task: Task = self._cache.remember(
             digest("task", state.target),
             lambda: build_task(
                 domain,
@@ -448,11 +320,14 @@ class DataEnv(gym.Env):
                 retention=config.retention,
             ),
         )
-        self.topics: TopicModel = self._remember(
+        self.topics: TopicModel = self._cache.remember(
             digest("topics", state.target), lambda: TopicModel(self.task.public)
         )
-        self._overlap: OverlapIndex = self._remember(
+        overlap = self._cache.remember(
             digest("overlap", state.target), lambda: OverlapIndex(self.task, self.task.public)
+        )
+        self._laboratory = Laboratory(
+            self.student, config, self.task, state.key, overlap, self._cache, self.seconds
         )
         teacher = ProceduralTeacher(domain, profile_of(state.key, **rates))
         experts = {
@@ -461,9 +336,7 @@ class DataEnv(gym.Env):
         }
         self.broker = Broker(_Timed(teacher, self.seconds), config.calls, state.key, experts)
         self.action_space.briefs = BRIEFS + tuple(f"problems about {t}" for t in self.task.topics)
-        self._base = base or self._remember(
-            digest("base", state.target), lambda: self._scores(WorkingSet(), BASE)
-        )
+        self._base = base or self._laboratory.base_scores()
         self._refresh()
 
     def _need_state(self) -> EpisodeState:
@@ -504,7 +377,9 @@ class DataEnv(gym.Env):
             report=self.report,
             evaluated=tuple(each.rows for each in state.evaluated),
             best=self._best(),
-            row_losses=self._row_losses,
+            row_losses=lambda rows: self._laboratory.row_losses(
+                rows, state.evaluated[-1].rows if state.evaluated else None
+            ),
             trainings_left=self._trainings_left,
             min_rows=self.config.min_rows,
             max_rows=self.config.max_rows,
@@ -514,78 +389,13 @@ class DataEnv(gym.Env):
             step=state.step,
         )
 
-    def _row_losses(self, rows: WorkingSet) -> list[float]:
-        state = self._need_state()
-        trained = self._train(state.evaluated[-1].rows) if state.evaluated else BASE
-        scores = self.student.log_likelihood(
-            trained, [row.prompt for row in rows], [row.output for row in rows]
-        )
-        return [-score for score in scores]
-
-    def _remember(self, key: str, make: Any) -> Any:
-        """A small least-recently-used cache of tasks, weights and evaluations."""
-        if key not in self._cache:
-            self._cache[key] = make()
-            while len(self._cache) > CACHE_SIZE:
-                self._cache.popitem(last=False)
-        self._cache.move_to_end(key)
-        return self._cache[key]
-
-    def _training_rows(self, rows: WorkingSet) -> tuple[WorkingSet, int]:
-        """What is trained of a set: its first rows, without repeats of public items."""
-        used = WorkingSet(rows.rows[: self.config.max_rows], rows.sequential)
-        clean = [self._overlap.find(row) is None for row in used]
-        return used.kept(clean), clean.count(False)
-
-    def _train(self, rows: WorkingSet) -> Trained:
-        used, _ = self._training_rows(rows)
-        if not len(used):
-            return BASE
-        state = self._need_state()
-        key = digest(
-            "train", self.student.fingerprint, used.digest, asdict(self.config.training), state.key
-        )
-
-        def fit() -> Trained:
-            began = time.perf_counter()
-            trained = self.student.train(used, self.config.training, state.key)
-            self.seconds["train"] += time.perf_counter() - began
-            return trained
-
-        return self._remember(key, fit)
-
-    def _ask(self, trained: Trained, *groups: tuple[tuple[Item, ...], str]) -> list[Evaluation]:
-        began = time.perf_counter()
-        found = evaluate_groups(self.student, trained, groups, self.config.decoding)
-        self.seconds["decode"] += time.perf_counter() - began
-        return found
-
-    def _scores(self, rows: WorkingSet, trained: Trained) -> Scores:
-        task = self.task
-        items = (*task.public, *task.reward)
-        both, general = self._ask(
-            trained, (items, task.grader), (task.retention, task.retention_grader)
-        )
-        began = time.perf_counter()
-        likelihood = answer_log_likelihood(self.student, trained, task.public)
-        self.seconds["decode"] += time.perf_counter() - began
-        public = both.part(0, len(task.public))
-        hidden = both.part(len(task.public), len(items)) if task.reward else public
-        return Scores(rows, public, hidden, general.score, likelihood, trained.diverged)
-
-    def _trained_scores(self, rows: WorkingSet) -> Scores:
-        used, contaminated = self._training_rows(rows)
-        key = digest("scores", self._need_state().key, used.digest)
-        found = self._remember(key, lambda: self._scores(rows, self._train(rows)))
-        return dataclasses.replace(found, rows=rows, contaminated=contaminated)
-
     def _evaluate_set(self) -> float:
         """Trains and evaluates the working set, and returns the dense reward."""
         state = self._need_state()
         state.trainings += 1
         before = (state.evaluated[-1] if state.evaluated else self._base).reward.score
-        scores = self._trained_scores(state.rows)
-        used, _ = self._training_rows(state.rows)
+        scores = self._laboratory.scores(state.rows)
+        used, _ = self._laboratory.training_rows(state.rows)
         state.successful += self._is_valid(used)
         state.evaluated.append(scores)
         return scores.reward.score - before if self.config.reward_mode == "dense" else 0.0
@@ -608,7 +418,7 @@ class DataEnv(gym.Env):
         if index is not None:
             final = state.evaluated[index]
         elif self._is_valid(state.rows):
-            final = self._trained_scores(state.rows)
+            final = self._laboratory.scores(state.rows)
         else:
             final = self._base
             flags.append("no_submission")
@@ -623,8 +433,8 @@ class DataEnv(gym.Env):
         state, config = self._need_state(), self.config
         before = after = None
         if config.score_private:
-            before = self._private(BASE, "base")
-            after = self._private(self._train(final.rows), final.rows.digest)
+            before = self._laboratory.private(None)
+            after = self._laboratory.private(final.rows)
         gain = gain_interval = percent = None
         intervals: tuple[tuple[float, float], ...] = ()
         flipped: tuple[tuple[str, str, str, str], ...] = ()
@@ -656,20 +466,6 @@ class DataEnv(gym.Env):
             flipped=flipped,
         )
 
-    def _private(self, trained: Trained, name: str) -> Evaluation:
-        state = self._need_state()
-        key = digest(
-            "private",
-            self.student.fingerprint,
-            state.target,
-            state.key * (name != "base"),
-            name,
-            asdict(self.config),
-        )
-        return self._remember(
-            key, lambda: self._ask(trained, (self.task.private, self.task.grader))[0]
-        )
-
     def _budget(self) -> tuple[tuple[str, tuple[float, float]], ...]:
         state = self._need_state()
         return (
@@ -680,98 +476,14 @@ class DataEnv(gym.Env):
 
     def _refresh(self) -> None:
         """Writes the report anew."""
-        state, task = self._need_state(), self.task
-        history = [self._base, *state.evaluated]
-        now, before = history[-1], history[-2] if len(history) > 1 else None
-        best = self._best()
-        self.report = EvalReport(
-            evaluation=len(state.evaluated),
-            score=now.public.score,
-            interval=(now.public.interval.low, now.public.interval.high),
-            n=len(task.public),
-            base_score=self._base.public.score,
-            best_score=max(each.public.score for each in history)
-            if best is None
-            else state.evaluated[best].public.score,
-            log_likelihood=now.log_likelihood,
-            retention=now.retention,
-            extraction_failures=now.public.extraction_failures,
-            truncated=sum(now.public.truncated),
-            detectable_gain=smallest_detectable_gain(len(task.public)),
-            slices=slices(
-                task.public,
-                now.public,
-                before.public if before else None,
-                self._topics_of(state.rows),
-                self._topics_of(before.rows if before else WorkingSet()),
-                self._topics_of(now.rows),
-            ),
-            bad_cases=bad_cases(task.public, now.public),
-            set=self._set_statistics(now),
-            budget=self._budget(),
-            effect=state.effect.to_pairs() if state.effect else (),
-            error=state.error,
-            reward_split="reward" if task.reward else "public",
-        )
-
-    def _topics_of(self, rows: WorkingSet) -> list[tuple[str, bool]]:
-        return [(self.topics.topic_of(row.prompt), row.verified) for row in rows]
-
-    def _set_statistics(self, now: Scores) -> tuple[tuple[str, Any], ...]:
-        rows = self._need_state().rows
-        lengths = [len(row.prompt) + len(row.output) for row in rows] or [0]
-        return (
-            ("rows", len(rows)),
-            ("distinct", len({row.prompt for row in rows})),
-            ("checked", sum(row.verified for row in rows)),
-            ("longest_characters", max(lengths)),
-            ("hash", rows.digest),
-            ("contaminated_in_training", now.contaminated),
-            ("diverged", now.diverged),
+        state = self._need_state()
+        self.report = write_report(
+            self.task, self.topics, state, self._base, self._best(), self._budget()
         )
 
     def _observation(self) -> dict[str, np.ndarray]:
-        report, config, state = self.report, self.config, self._need_state()
-        rows = dict(report.set)
-        size = max(1, rows["rows"])
-        table = np.zeros((MAX_SLICES, SLICE_FEATURES))
-        for place, each in enumerate(report.slices):
-            table[place] = (
-                each.score,
-                each.n / report.n,
-                each.rows / config.max_rows,
-                each.share,
-                each.change,
-                each.progress * config.min_rows,
-                each.verified,
-                1.0,
-            )
-        effect = state.effect or Effect("")
-        values = {
-            "score": (
-                report.score,
-                np.sqrt(report.score * (1 - report.score) / report.n),
-                report.base_score,
-            ),
-            "slices": table,
-            "set": (
-                rows["rows"] / config.max_rows,
-                rows["distinct"] / size,
-                rows["checked"] / size,
-                rows["longest_characters"] / 1000,
-            ),
-            "budget": [1 - used / limit for _, (used, limit) in report.budget],
-            "effect": (
-                effect.added / config.max_rows,
-                len(effect.dropped) / config.max_rows,
-                effect.calls / config.calls,
-                effect.trains,
-                bool(state.error),
-            ),
-        }
-        return {
-            name: np.clip(np.asarray(value, np.float32), -1, 1) for name, value in values.items()
-        }
+        state = self._need_state()
+        return to_observation(self.report, self.config, state.effect, bool(state.error))
 
     def _info(self) -> dict[str, Any]:
         return {"report": self.report} | ({"outcome": self.outcome} if self.outcome else {})
@@ -797,34 +509,3 @@ def _flipped(items: tuple[Item, ...], before: Evaluation, after: Evaluation):
         if after.correct[i] and not before.correct[i] and item.topic not in found:
             found[item.topic] = (item.prompt, item.gold, before.answers[i], after.answers[i])
     return tuple(found.values())[:3]
-
-
-def _loggable(action: Any) -> Any:
-    """An action as plain values; what cannot be JSON is cut to its repr."""
-    if isinstance(action, dict) and len(repr(action)) < 100_000:
-        return {str(k): _plain(v) for k, v in action.items()}
-    return {"invalid": repr(action)[:200]}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
-        return value.item()
-    return value if isinstance(value, str | int | float | bool | None) else repr(value)[:200]
-
-
-def _listed(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(each) for each in value) if isinstance(value, list | tuple) else value
-
-
-def _effect_from(data: dict[str, Any] | None) -> Effect | None:
-    return Effect(**{name: _tuples(value) for name, value in data.items()}) if data else None
-
-
-def _outcome_from(data: dict[str, Any] | None) -> Outcome | None:
-    return Outcome(**{name: _tuples(value) for name, value in data.items()}) if data else None

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from dataenv.env import DataEnv, Outcome
+from dataenv.env import DataEnv
+from dataenv.episode import Outcome
 from dataenv.evaluation import EvalReport
 from dataenv.tasks.base import Task
 

@@ -163,7 +163,7 @@ def test_select_keeps_n_rows_in_their_order(env, by):
 
 def test_select_by_loss_keeps_what_the_student_finds_easy(env):
     rows = env.task.reference(6, 1)
-    losses = env._row_losses(WorkingSet(tuple(rows)))
+    losses = env._laboratory.row_losses(WorkingSet(tuple(rows)), None)
     put(env, *rows)
     do(env, "select", n=1, by="low_loss")
     assert env.working_set.rows[0] == rows[losses.index(min(losses))]

@@ -1,0 +1,138 @@
+"""Training students on sets and examining them, for one task; nothing is done twice."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+from dataenv.contamination import OverlapIndex
+from dataenv.episode import Scores
+from dataenv.evaluation import Evaluation, answer_log_likelihood, evaluate_groups
+from dataenv.hashing import digest
+from dataenv.presets import EnvConfig
+from dataenv.rows import WorkingSet
+from dataenv.students.base import BASE, Student, Trained
+from dataenv.tasks.base import Item, Task
+
+T = TypeVar("T")
+
+
+class Cache:
+    """A small least-recently-used cache of tasks, weights and evaluations."""
+
+    def __init__(self, size: int = 64, entries: OrderedDict[str, Any] | None = None) -> None:
+        self.size = size
+        self.entries: OrderedDict[str, Any] = entries or OrderedDict()
+
+    def remember(self, key: str, make: Callable[[], T]) -> T:
+        """What was made for a key, made now if it is not there."""
+        if key not in self.entries:
+            self.entries[key] = make()
+            while len(self.entries) > self.size:
+                self.entries.popitem(last=False)
+        self.entries.move_to_end(key)
+        return self.entries[key]
+
+    def copy(self) -> Cache:
+        """A cache of its own with the same entries."""
+        return Cache(self.size, OrderedDict(self.entries))
+
+
+class Laboratory:
+    """Trains on sets and examines what comes of it, in one episode.
+
+    Args:
+        student: The base.
+        config: Of the environment.
+        task: Whose items are asked.
+        key: The episode's key, which seeds training.
+        overlap: Finds rows that repeat public items; they are not trained on.
+        cache: Shared between episodes.
+        seconds: Counts the time spent, by ``train`` and ``decode``.
+    """
+
+    def __init__(
+        self,
+        student: Student,
+        config: EnvConfig,
+        task: Task,
+        key: str,
+        overlap: OverlapIndex,
+        cache: Cache,
+        seconds: dict[str, float],
+    ) -> None:
+        self.student, self.config, self.task, self.key = student, config, task, key
+        self._overlap, self._cache, self._seconds = overlap, cache, seconds
+        self._settings = digest(student.fingerprint, task.target, asdict(config))
+
+    def training_rows(self, rows: WorkingSet) -> tuple[WorkingSet, int]:
+        """What is trained of a set, its first rows without repeats of public items, and how many
+        repeats there were."""
+        used = WorkingSet(rows.rows[: self.config.max_rows], rows.sequential)
+        clean = [self._overlap.find(row) is None for row in used]
+        return used.kept(clean), clean.count(False)
+
+    def train(self, rows: WorkingSet) -> Trained:
+        """The student of a set; the base for an empty one."""
+        used, _ = self.training_rows(rows)
+        if not len(used):
+            return BASE
+
+        def fit() -> Trained:
+            began = time.perf_counter()
+            trained = self.student.train(used, self.config.training, self.key)
+            self._seconds["train"] += time.perf_counter() - began
+            return trained
+
+        return self._cache.remember(digest("train", self._settings, used.digest, self.key), fit)
+
+    def base_scores(self) -> Scores:
+        """Scores of the base."""
+        return self._cache.remember(
+            digest("base", self._settings), lambda: self._examine(WorkingSet(), BASE)
+        )
+
+    def scores(self, rows: WorkingSet) -> Scores:
+        """Scores of the student of a set."""
+        used, contaminated = self.training_rows(rows)
+        key = digest("scores", self._settings, used.digest, self.key)
+        found = self._cache.remember(key, lambda: self._examine(rows, self.train(rows)))
+        return dataclasses.replace(found, rows=rows, contaminated=contaminated)
+
+    def private(self, rows: WorkingSet | None) -> Evaluation:
+        """The private items, asked of the student of a set, or of the base."""
+        part = ("base",) if rows is None else (self.training_rows(rows)[0].digest, self.key)
+        trained = BASE if rows is None else self.train(rows)
+        return self._cache.remember(
+            digest("private", self._settings, *part),
+            lambda: self._ask(trained, (self.task.private, self.task.grader))[0],
+        )
+
+    def row_losses(self, rows: WorkingSet, trained_on: WorkingSet | None) -> list[float]:
+        """The loss of every row to the student of a set, or to the base."""
+        trained = self.train(trained_on) if trained_on is not None else BASE
+        prompts, outputs = [row.prompt for row in rows], [row.output for row in rows]
+        return [-score for score in self.student.log_likelihood(trained, prompts, outputs)]
+
+    def _ask(self, trained: Trained, *groups: tuple[tuple[Item, ...], str]) -> list[Evaluation]:
+        began = time.perf_counter()
+        found = evaluate_groups(self.student, trained, groups, self.config.decoding)
+        self._seconds["decode"] += time.perf_counter() - began
+        return found
+
+    def _examine(self, rows: WorkingSet, trained: Trained) -> Scores:
+        task = self.task
+        items = (*task.public, *task.reward)
+        both, general = self._ask(
+            trained, (items, task.grader), (task.retention, task.retention_grader)
+        )
+        began = time.perf_counter()
+        likelihood = answer_log_likelihood(self.student, trained, task.public)
+        self._seconds["decode"] += time.perf_counter() - began
+        public = both.part(0, len(task.public))
+        hidden = both.part(len(task.public), len(items)) if task.reward else public
+        return Scores(rows, public, hidden, general.score, likelihood, trained.diverged)
