@@ -272,6 +272,7 @@ class DataEnv(gym.Env):
             for name in OPERATIONS
         }
         mask["train"] = self._trainings_left > 0 and len(state.rows) >= self.config.min_rows
+        mask["draw"] = bool(self.task.pool)
         mask["revert"] = bool(state.evaluated)
         return mask
 
@@ -318,6 +319,7 @@ class DataEnv(gym.Env):
                 private=config.private,
                 seeds=config.seeds,
                 retention=config.retention,
+                pool=config.pool,
             ),
         )
         self.topics: TopicModel = self._cache.remember(

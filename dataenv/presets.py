@@ -27,6 +27,8 @@ class EnvConfig:
     """Hidden items that are scored once, at the end."""
     seeds: int = 200
     """Raw questions without answers."""
+    pool: int = 300
+    """Raw rows."""
     retention: int = 20
     """General items, for forgetting."""
     min_rows: int = 24
@@ -71,7 +73,7 @@ class EnvConfig:
         )
         for name in ("public", "private", "min_rows", "calls", "trainings", "steps", "threads"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("reward", "seeds", "retention", "cost_weight", "invalid_penalty"):
+        for name in ("reward", "seeds", "pool", "retention", "cost_weight", "invalid_penalty"):
             require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         require(self.max_rows >= self.min_rows, "max_rows", self.max_rows, "at least min_rows")
 
@@ -81,6 +83,7 @@ FAST = {
     "reward": 200,
     "private": 500,
     "seeds": 200,
+    "pool": 300,
     "retention": 20,
     "min_rows": 24,
     "max_rows": 128,
@@ -93,6 +96,7 @@ FULL = {
     "reward": 300,
     "private": 1000,
     "seeds": 1000,
+    "pool": 3000,
     "retention": 60,
     "min_rows": 1000,
     "max_rows": 2000,

@@ -131,3 +131,14 @@ class WorkingSet:
         from datasets import Dataset
 
         return Dataset.from_list([{**row.to_entry(), "id": row.id} for row in self.rows])
+
+    @classmethod
+    def from_dataset(cls, dataset: Dataset) -> WorkingSet:
+        """A set of a dataset with columns instruction, output and perhaps input."""
+        origin = Provenance("dataset")
+        return cls(
+            tuple(
+                Row(each["instruction"], each.get("input") or "", each["output"], origin)
+                for each in dataset
+            )
+        )

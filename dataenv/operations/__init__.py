@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dataenv.operations import choosing, cleaning, control, writing
+from dataenv.operations import choosing, cleaning, control, pool, writing
 from dataenv.operations.base import Effect, Operation, Tools, parse_action
 
 OPERATIONS: dict[str, Operation] = {
@@ -12,6 +12,7 @@ OPERATIONS: dict[str, Operation] = {
     for entry in (
         Operation("generate", writing.Generate, writing.generate),
         Operation("label", writing.Label, writing.label),
+        Operation("draw", pool.Draw, pool.draw),
         Operation("expand", writing.Expand, writing.expand),
         Operation("rewrite", writing.Rewrite, writing.rewrite),
         Operation("verify", cleaning.Verify, cleaning.verify),

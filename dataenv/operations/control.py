@@ -12,9 +12,9 @@ from dataenv.rows import WorkingSet
 
 @dataclass(frozen=True)
 class Inspect:
-    """Look at rows, public items or seeds; costs a step, no call."""
+    """Look at rows, public items, seeds or the raw pool; costs a step, no call."""
 
-    what: str = arg("What to look at.", choices=("rows", "public", "seeds"), default="rows")
+    what: str = arg("What to look at.", choices=("rows", "public", "seeds", "pool"), default="rows")
     n: int = arg("How many, at random.", low=1, high=50, default=8)
     topic: str = arg("Only this topic; empty: any.", default="")
 
@@ -24,10 +24,10 @@ def inspect(op: Inspect, rows: WorkingSet, tools: Tools) -> Result:
     if op.topic and op.topic not in tools.task.topics:
         known = ", ".join(tools.task.topics)
         raise InvalidAction(f"there is no topic {op.topic[:60]!r}.", f"Topics: {known}.")
-    if op.what == "rows":
+    if op.what in ("rows", "pool"):
         found = [
             (row.id, row.prompt, row.output, "; ".join(row.provenance.checks))
-            for row in rows
+            for row in (rows if op.what == "rows" else tools.task.pool)
             if op.topic in ("", tools.topics.topic_of(row.prompt))
         ]
     else:

@@ -34,7 +34,7 @@ class Generate:
 
 def generate(op: Generate, rows: WorkingSet, tools: Tools) -> Result:
     """One call per problem; every call sees one of the examples, in turn."""
-    texts = _texts_of(op.examples, rows, tools)
+    texts = texts_of(op.examples, rows, tools)
     if not op.brief.strip() and not texts:
         raise InvalidAction("generate.brief is empty.", "Say what is wanted, or give examples.")
     parents: list[tuple[str, ...]] = [(i,) for i, _ in texts] or [()]
@@ -241,7 +241,12 @@ def _rows_of(ids: Sequence[str], rows: WorkingSet) -> list[Row]:
     return [table[i] for i in ids]
 
 
-def _texts_of(ids: Sequence[str], rows: WorkingSet, tools: Tools) -> list[tuple[str, str]]:
+def texts_of(ids: Sequence[str], rows: WorkingSet, tools: Tools) -> list[tuple[str, str]]:
+    """(id, prompt) of public items, seeds and rows that a controller names.
+
+    Raises:
+        InvalidAction: There is no such id.
+    """
     table = {i: item.prompt for i, item in tools.task.items_by_id.items()}
     table |= {row.id: row.prompt for row in rows}
     unknown = [i for i in ids if i not in table]

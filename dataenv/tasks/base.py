@@ -45,6 +45,7 @@ class Task:
         reward: Hidden; feeds the reward. Empty: the public items do, and reports say so.
         private: Hidden; scored once, at the end.
         seeds: Raw questions without answers, from a broader mixture (`gold` is empty).
+        pool: Raw rows that lie around, unchecked.
         retention: General items that the base student can do.
         retention_grader: Their grader.
         few_shot: Example rows in the required format.
@@ -61,6 +62,7 @@ class Task:
     reward: tuple[Item, ...]
     private: tuple[Item, ...]
     seeds: tuple[Item, ...] = ()
+    pool: tuple[Row, ...] = ()
     retention: tuple[Item, ...] = ()
     retention_grader: str = "literal"
     few_shot: tuple[Row, ...] = ()

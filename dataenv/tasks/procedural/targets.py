@@ -16,6 +16,7 @@ from dataenv.hashing import digest, rng_of
 from dataenv.rows import Provenance, Row
 from dataenv.tasks.base import Item, Task
 from dataenv.tasks.procedural import code, finance, general, science
+from dataenv.tasks.procedural.pool import raw_pool
 from dataenv.tasks.procedural.skill import Domain, Problem
 
 DOMAINS: dict[str, Domain] = {
@@ -89,13 +90,14 @@ def build_task(
     private: int,
     seeds: int,
     retention: int,
+    pool: int = 0,
 ) -> Task:
     """The task of a target: items drawn from it, all different.
 
     Args:
         domain: Where the problems come from.
         number: The target's number; see `SPLITS`.
-        public, reward, private, seeds, retention: How many items of each kind.
+        public, reward, private, seeds, retention, pool: How many items or rows of each kind.
     """
     target = draw_target(domain, number)
     seen: set[str] = set()
@@ -114,9 +116,12 @@ def build_task(
     def mixture(rng: random.Random) -> Problem:
         return target.draw(domain, rng, RESERVED_SHARE)
 
+    def open_mixture(rng: random.Random) -> Problem:
+        return target.draw(domain, rng, 0.0)
+
     def broad(rng: random.Random) -> Problem:
         if rng.random() < SEED_TARGET_SHARE:
-            return target.draw(domain, rng, 0.0)
+            return open_mixture(rng)
         return domain.sample(rng.choice(sorted(domain.skills)), rng.randint(1, 3), rng)
 
     splits = {
@@ -149,6 +154,7 @@ def build_task(
         reward=splits["reward"],
         private=splits["private"],
         seeds=seed_items,
+        pool=raw_pool(domain, open_mixture, pool, rng_of("pool", target.name), forbidden),
         retention=general.items(retention, digest("retention", target.name)),
         few_shot=(to_row(few_shot_problem, Provenance("few_shot")),),
         identify=lambda prompt: identify(domain, prompt),
