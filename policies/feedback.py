@@ -11,8 +11,10 @@ from dataenv.policy import Briefing
 
 EXPLORATION = 0.35
 """Weight of the headroom of a topic whose progress is not known yet."""
-ROUND_SHARE = 0.6
-"""Share of the rows bought in the first round, in public proportions, to measure progress with."""
+ROUND_SHARES = (0.5, 0.6, 1.0)
+"""Share of the calls left that each round spends; the first measures progress with them."""
+SPARE = 1.3
+"""Rows bought for a place in the set: some fail the check."""
 
 
 class FeedbackPolicy:
@@ -58,9 +60,9 @@ class FeedbackPolicy:
 
     def _round_size(self, calls: float, rows: int) -> int:
         """Rows to buy now: each costs a call to write and one to check."""
-        share = ROUND_SHARE if self.rounds == 0 else 0.5
+        share = ROUND_SHARES[min(self.rounds, len(ROUND_SHARES) - 1)]
         room = self.limits["max_rows"] - rows
-        return int(min(share * calls / 2, room if self.rounds else calls))
+        return int(min(share * calls / 2, SPARE * room))
 
     def _worth(self, report: EvalReport) -> dict[str, float]:
         worth = {}

@@ -32,7 +32,7 @@ def table(results: list[dict]) -> str:
 
 def main(task: str, seed: int, out: Path) -> list[dict]:
     """Runs the controllers and prints what came of it."""
-    config = env_config(task, split="test")
+    config = env_config(task)
     results = [run_to_folder(config, make_policy(name), seed, out / name) for name in CONTROLLERS]
     print(f"\n{task}, target {results[0]['target']}, student {config.student}\n")
     print(table(results))

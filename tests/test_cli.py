@@ -48,6 +48,9 @@ def test_run_writes_its_records(policy, tiny_path, tmp_path, capsys):
     )
     result = json.loads((tmp_path / "result.json").read_text())
     assert code == 0 and result["policy"] == policy and result["final"]["private"] is not None
+    base, final = result["base"]["private"], result["final"]["private"]
+    assert result["gain_points"] == pytest.approx(100 * (final - base))
+    assert result["gain_percent"] == (pytest.approx(100 * (final - base) / base) if base else None)
     assert ("privileged" in result["flags"]) == policy.startswith("matched")
     steps = [json.loads(line) for line in (tmp_path / "steps.jsonl").read_text().splitlines()]
     assert steps and not any(step["report"]["error"] for step in steps)

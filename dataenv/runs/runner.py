@@ -89,7 +89,7 @@ def result_of(
         "teacher": env.broker.teacher.name,
         "seed": seed,
         **scores,
-        "gain_percent": None if outcome.gain_percent is None else 100 * outcome.gain_percent,
+        "gain_percent": outcome.gain_percent,
         "gain_points": outcome.gain_points,
         "gain_interval_points": outcome.gain_interval_points,
         "return": episode.total_reward,
