@@ -66,8 +66,8 @@ class DecodingConfig:
 
     max_new_tokens: int = 64
     """Longest answer."""
-    batch_size: int = 128
-    """Prompts decoded together."""
+    batch_size: int = 256
+    """Prompts decoded together; fewer if they are shared between threads."""
 
     def __post_init__(self) -> None:
         require(self.max_new_tokens >= 1, "max_new_tokens", self.max_new_tokens, "at least 1")

@@ -68,7 +68,13 @@ def by_skill(student: Student, domain: str) -> dict[str, float]:
             difficulty = rng.choices(list(DIFFICULTIES), list(DIFFICULTIES.values()))[0]
             problem = DOMAINS[domain].sample(skill, difficulty, rng)
             items.append(
-                Item(f"{skill}-{number}", problem.instruction, problem.input, problem.answer)
+                Item(
+                    f"{skill}-{number}",
+                    problem.instruction,
+                    problem.input,
+                    problem.answer,
+                    problem.topic,
+                )
             )
             names.append(skill)
     correct = evaluate(student, BASE, items, DOMAINS[domain].grader, DecodingConfig()).correct

@@ -1,11 +1,14 @@
-"""Pretrains a nano student from scratch.
+"""Pretrains a nano student from scratch, in two phases.
 
-    python scripts/pretrain_nano.py --base a --out dataenv/students/nano_a
+    python scripts/pretrain_nano.py --base a --phase first --out somewhere --minutes 78
+    python scripts/pretrain_nano.py --base a --phase last --start somewhere \\
+        --out dataenv/students/nano_a --minutes 12
 
 What the base learns is execution: arithmetic in steps, copying operands out of a problem's text,
 plain-word operations on lists and strings, the answer format. Problems come with the formula to
 use, drawn at random, so that no law can be learned from them. Domain knowledge enters only through
-`exposure`: a few skills are seen without a hint, each with its own weight.
+`exposure`: a few skills are seen without a hint, each with its own weight. In the last phase, laws
+that are to stay unknown are seen with random formulas, so that they are not guessed from relatives.
 """
 
 from __future__ import annotations
@@ -24,21 +27,35 @@ import numpy as np
 
 from dataenv.hashing import rng_of
 from dataenv.rows import join_prompt
+from dataenv.students.lean import Workers
 from dataenv.tasks.procedural import general
 from dataenv.tasks.procedural.targets import DOMAINS
 
 USER, ASSISTANT, END, PAD = "<|user|>", "<|assistant|>", "<|end|>", "<|pad|>"
 PRETOKEN = r" ?[A-Za-z]{1,16}| ?\d| ?[^\sA-Za-z\d]|\s"
-MIXTURE = {
-    "arithmetic": 0.22,
-    "hinted_law": 0.24,
-    "hinted_sentence": 0.10,
-    "primitive": 0.16,
-    "hinted_code": 0.25,
-    "exposed": 0.03,
+MIXTURES = {
+    "first": {
+        "arithmetic": 0.22,
+        "hinted_law": 0.24,
+        "hinted_sentence": 0.10,
+        "primitive": 0.16,
+        "hinted_code": 0.25,
+        "exposed": 0.03,
+    },
+    "last": {
+        "arithmetic": 0.12,
+        "hinted_law": 0.18,
+        "hinted_sentence": 0.10,
+        "primitive": 0.20,
+        "hinted_code": 0.25,
+        "exposed": 0.02,
+        "blank": 0.13,
+    },
 }
 EXPOSURES = {0.0: 0.72, 0.05: 0.12, 0.25: 0.10, 1.0: 0.06}
 """Share of the laws that get each relative weight in the unhinted part of the mixture."""
+KEPT_SHARE = 0.5
+"""Share of the exposed laws that the last phase still exposes; the others are blanked."""
 
 
 def group_of(skill: str) -> str:
@@ -46,30 +63,41 @@ def group_of(skill: str) -> str:
     return skill if ">" in skill else skill.partition(":")[0]
 
 
-def exposure_of(base: str) -> dict[tuple[str, str], float]:
+def exposure_of(base: str, phase: str) -> dict[tuple[str, str], float]:
     """The weight of each skill in the unhinted part, drawn from the base's name."""
-    rng = rng_of("exposure", base)
+    rng, keep = rng_of("exposure", base), rng_of("kept", base)
     weights = {}
     for domain in DOMAINS.values():
         groups = sorted({group_of(skill) for skill in domain.skills})
         drawn = dict(zip(groups, rng.choices([*EXPOSURES], [*EXPOSURES.values()], k=len(groups))))
+        kept = {group: phase == "first" or keep.random() < KEPT_SHARE for group in groups}
         for skill in sorted(domain.skills):
-            weights[domain.name, skill] = drawn[group_of(skill)]
+            weights[domain.name, skill] = drawn[group_of(skill)] * kept[group_of(skill)]
     return weights
 
 
 class Corpus:
     """Draws examples of a base's mixture."""
 
-    def __init__(self, base: str, seed: int) -> None:
-        self.rng = rng_of("corpus", base, seed)
-        exposure = {key: w for key, w in exposure_of(base).items() if w > 0}
-        self.exposed, self.weights = list(exposure), list(exposure.values())
-        self.kinds, self.shares = list(MIXTURE), list(MIXTURE.values())
+    def __init__(self, base: str, phase: str, seed: int) -> None:
+        self.rng = rng_of("corpus", base, phase, seed)
+        exposure = exposure_of(base, phase)
+        seen = {key: w for key, w in exposure.items() if w > 0}
+        self.exposed, self.weights = list(seen), list(seen.values())
+        self.blank = [
+            (DOMAINS[module.DOMAIN.name], law, unknown)
+            for module in general.LAW_MODULES
+            for law in module.LAWS
+            for unknown in law.formulas
+            if exposure[module.DOMAIN.name, f"{law.name}:{unknown}"] == 0
+        ]
+        self.kinds, self.shares = list(MIXTURES[phase]), list(MIXTURES[phase].values())
 
     def draw(self) -> general.Example:
         """One (prompt, completion)."""
         kind = self.rng.choices(self.kinds, self.shares)[0]
+        if kind == "blank":
+            return general.blank_law_example(self.rng, *self.rng.choice(self.blank))
         if kind != "exposed":
             return general.KINDS[kind](self.rng)
         domain, skill = self.rng.choices(self.exposed, self.weights)[0]
@@ -77,10 +105,10 @@ class Corpus:
         return join_prompt(problem.instruction, problem.input), problem.output
 
 
-def draw_many(arguments: tuple[str, int, int]) -> list[general.Example]:
+def draw_many(arguments: tuple[str, str, int, int]) -> list[general.Example]:
     """`count` examples from one seed; runs in a worker process."""
-    base, seed, count = arguments
-    corpus = Corpus(base, seed)
+    base, phase, seed, count = arguments
+    corpus = Corpus(base, phase, seed)
     return [corpus.draw() for _ in range(count)]
 
 
@@ -193,13 +221,27 @@ def build_model(vocabulary: int, seed: int):
     return LlamaForCausalLM(config)
 
 
-def completion_loss(model, tokens, target):
-    """Mean cross-entropy over the completion tokens only."""
+def backward(model, data, group: list[int], workers: Workers) -> tuple[float, int]:
+    """Sets the gradients of a batch's mean loss over completion tokens; the loss, and the tokens."""
+    import torch
     import torch.nn.functional as F
 
-    hidden = model.model(input_ids=tokens, use_cache=False).last_hidden_state[:, :-1]
-    chosen = target[:, 1:]
-    return F.cross_entropy(model.lm_head(hidden[chosen]), tokens[:, 1:][chosen])
+    parameters = list(model.parameters())
+    shards = [collate(*data, group[n :: workers.count]) for n in range(workers.count)]
+    total = sum(int(target[:, 1:].sum()) for _, target in shards)
+
+    def gradients(shard) -> tuple[float, tuple]:
+        tokens, target = shard
+        hidden = model.model(input_ids=tokens, use_cache=False).last_hidden_state[:, :-1]
+        chosen = target[:, 1:]
+        logits = model.lm_head(hidden[chosen])
+        loss = F.cross_entropy(logits, tokens[:, 1:][chosen], reduction="sum") / total
+        return loss.item(), torch.autograd.grad(loss, parameters)
+
+    parts = workers.map(gradients, shards)
+    for parameter, *each in zip(parameters, *(part[1] for part in parts), strict=True):
+        parameter.grad = sum(each[1:], start=each[0])
+    return sum(part[0] for part in parts), sum(tokens.numel() for tokens, _ in shards)
 
 
 def optimisers(model, peak: float) -> list:
@@ -219,28 +261,26 @@ def schedule(progress: float, step: int) -> float:
     return min(1, (step + 1) / 300) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
-def train(model, data, minutes: float, peak: float, seed: int, curve: Path, keep) -> None:
+def train(
+    model, data, minutes: float, peak: float, seed: int, curve: Path, keep, workers: Workers
+) -> None:
     """Runs over the data until a fixed wall-clock has passed; `keep()` saves what there is."""
     import torch
 
-    ids, starts, completions = data
     both = optimisers(model, peak)
     began, seen, losses = time.monotonic(), 0, []
     with curve.open("w") as out:
-        for step, group in enumerate(batches(starts, 3072, np.random.default_rng(seed))):
+        for step, group in enumerate(batches(data[1], 3072, np.random.default_rng(seed))):
             progress = (time.monotonic() - began) / (60 * minutes)
             if progress >= 1:
                 break
-            tokens, target = collate(ids, starts, completions, group)
-            loss = completion_loss(model, tokens, target)
-            loss.backward()
+            loss, tokens = backward(model, data, group, workers)
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             for optimiser in both:
                 optimiser.param_groups[0]["lr"] = peak * schedule(progress, step)
                 optimiser.step()
-                optimiser.zero_grad()
-            seen += tokens.numel()
-            losses.append(loss.item())
+            seen += tokens
+            losses.append(loss)
             if (step + 1) % 200 == 0:
                 record = {
                     "step": step + 1,
@@ -282,17 +322,24 @@ def save(model, tokenizer, folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", default="a", help="name of the base: seeds data and exposure")
+    parser.add_argument("--phase", choices=tuple(MIXTURES), default="first")
+    parser.add_argument("--start", type=Path, help="checkpoint to go on from")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--examples", type=int, default=600_000)
-    parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--examples", type=int, default=700_000)
+    parser.add_argument("--minutes", type=float, default=78)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--learning-rate", type=float, default=3e-3)
     args = parser.parse_args()
     seed = int(rng_of("base", args.base).random() * 2**31)
-    jobs = [(args.base, number, 5000) for number in range(args.examples // 5000)]
+    jobs = [(args.base, args.phase, number, 5000) for number in range(args.examples // 5000)]
     with multiprocessing.Pool(args.threads) as pool:
         examples = [e for part in pool.imap(draw_many, jobs) for e in part]
-    tokenizer = build_tokenizer()
+    if args.start:
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_file(str(args.start / "tokenizer.json"))
+    else:
+        tokenizer = build_tokenizer()
     data = encode_corpus(tokenizer, examples)
     print(
         f"{len(examples)} examples, {len(data[0]) / len(examples):.1f} tokens each, "
@@ -300,17 +347,22 @@ def main() -> None:
         flush=True,
     )
     import torch
+    from transformers import LlamaForCausalLM
 
-    torch.set_num_threads(args.threads)
-    model = build_model(tokenizer.get_vocab_size(), seed)
+    torch.set_num_threads(1)
+    if args.start:
+        model = LlamaForCausalLM.from_pretrained(args.start, dtype=torch.float32)
+    else:
+        model = build_model(tokenizer.get_vocab_size(), seed)
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters", flush=True)
     args.out.mkdir(parents=True, exist_ok=True)
 
     def keep() -> None:
         save(model, tokenizer, args.out)
 
-    curve = args.out / "pretraining.jsonl"
-    train(model, data, args.minutes, args.learning_rate, seed, curve, keep)
+    curve = args.out / f"pretraining_{args.phase}.jsonl"
+    workers = Workers(args.threads)
+    train(model, data, args.minutes, args.learning_rate, seed, curve, keep, workers)
     keep()
 
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 
 from dataenv.tasks.graders import get_grader
-from dataenv.tasks.procedural import arithmetic, general
+from dataenv.tasks.procedural import arithmetic, general, science
 from dataenv.tasks.procedural.targets import DOMAINS, SPLITS, build_task, draw_target
 
 SKILLS = [(d.name, s) for d in DOMAINS.values() for s in d.skills]
@@ -93,3 +93,14 @@ def test_arithmetic_is_written_step_by_step():
 def test_unsupported_syntax_in_a_formula_is_refused():
     with pytest.raises(ValueError, match="unsupported syntax"):
         arithmetic.parse("__import__('os')")
+
+
+def test_blank_examples_give_a_law_away_no_more_than_chance_does():
+    domain, rng, right = DOMAINS["science"], random.Random(0), 0
+    for _ in range(300):
+        law = rng.choice(science.LAWS)
+        unknown = rng.choice(list(law.formulas))
+        prompt, output = general.blank_law_example(rng, domain, law, unknown)
+        skill, parameters = domain.recognise(prompt)
+        right += output.endswith(f" {skill.oracle(parameters)}")
+    assert right < 90

@@ -13,8 +13,8 @@ from fractions import Fraction
 from dataenv.hashing import rng_of
 from dataenv.tasks.base import Item
 from dataenv.tasks.procedural import arithmetic, code, finance, science
-from dataenv.tasks.procedural.laws import Quantity
-from dataenv.tasks.procedural.skill import ANSWER_MARK
+from dataenv.tasks.procedural.laws import Law, Quantity
+from dataenv.tasks.procedural.skill import ANSWER_MARK, Domain, fill
 
 LAW_MODULES = (science, finance)
 
@@ -107,6 +107,25 @@ def hinted_sentence_example(rng: random.Random) -> Example:
         text = rng.choice(law.sentences[unknown]).format(**drawn)
         hint = f"{formulas[0][0]} = {arithmetic.render(formulas[0][1])}"
         return f"{text} Use {hint}.", f"{work} {ANSWER_MARK} {answer}"
+
+
+def blank_law_example(rng: random.Random, domain: Domain, law: Law, unknown: str) -> Example:
+    """A real problem of a law, solved by a random formula over what is given.
+
+    Whoever has seen many of these has no idea of the law, and does not guess it from its relatives.
+    """
+    skill = domain.skills[f"{law.name}:{unknown}"]
+    nouns = {symbol: quantity.nouns[0] for symbol, quantity in law.quantities.items()}
+    while True:
+        parameters = skill.draw(rng, rng.randint(1, 3))
+        values = {nouns[symbol]: value for symbol, value in parameters.items()}
+        formula = _random_formula(rng, rng.sample(list(values), len(values)))
+        try:
+            work, answer = _work_formulas([(nouns[unknown], formula)], values)
+        except arithmetic.NotNice:
+            continue
+        text = fill(rng.choice(skill.open_templates), parameters)
+        return text, f"{work} {ANSWER_MARK} {answer}"
 
 
 def _distinct_quantities(rng: random.Random, laws, count: int) -> list:
