@@ -64,7 +64,7 @@ class TrainingConfig:
 class DecodingConfig:
     """How the student is asked. Decoding is greedy."""
 
-    max_new_tokens: int = 64
+    max_new_tokens: int = 96
     """Longest answer."""
     batch_size: int = 256
     """Prompts decoded together; fewer if they are shared between threads."""

@@ -33,9 +33,9 @@ class EnvConfig:
     """General items, for forgetting."""
     min_rows: int = 24
     """Fewest rows of a valid set."""
-    max_rows: int = 128
+    max_rows: int = 96
     """Rows that training uses; the rest is ignored."""
-    calls: int = 384
+    calls: int = 288
     """Teacher calls."""
     trainings: int = 6
     """Trainings."""
@@ -86,8 +86,8 @@ FAST = {
     "pool": 300,
     "retention": 20,
     "min_rows": 24,
-    "max_rows": 128,
-    "calls": 384,
+    "max_rows": 96,
+    "calls": 288,
     "trainings": 6,
     "steps": 60,
 }

@@ -8,7 +8,7 @@ What the base learns is execution: arithmetic in steps, copying operands out of 
 plain-word operations on lists and strings, the answer format. Problems come with the formula to
 use, drawn at random, so that no law can be learned from them. Domain knowledge enters only through
 `exposure`: a few skills are seen without a hint, each with its own weight. In the last phase, laws
-that are to stay unknown are seen with random formulas, so that they are not guessed from relatives.
+that are to stay unknown are seen with an answer that says so, and are not guessed from then on.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ MIXTURES = {
         "hinted_sentence": 0.10,
         "primitive": 0.20,
         "hinted_code": 0.25,
-        "exposed": 0.02,
-        "blank": 0.13,
+        "exposed": 0.03,
+        "blank": 0.12,
     },
 }
 EXPOSURES = {0.0: 0.72, 0.05: 0.12, 0.25: 0.10, 1.0: 0.06}
 """Share of the laws that get each relative weight in the unhinted part of the mixture."""
-KEPT_SHARE = 0.5
+KEPT_SHARE = 0.6
 """Share of the exposed laws that the last phase still exposes; the others are blanked."""
 
 

@@ -116,7 +116,7 @@ def test_wrong_words_get_one_helpful_line(arguments, message, capsys):
 def test_dry_run_says_what_a_run_may_cost(capsys):
     assert main(["run", "--task", "Science-fast-v0", "--policy", "random", "--dry-run"]) == 0
     plan = json.loads(capsys.readouterr().out)
-    assert plan["calls"] == 384 and plan["detectable_gain_points_private"] == 5.6
+    assert plan["calls"] == 288 and plan["detectable_gain_points_private"] == 5.6
     assert plan["expected_seconds"] > 1
 
 

@@ -159,7 +159,6 @@ class LocalStudent:
             )
         return [Generation(self.format.decode(ids), cut) for ids, cut in answers]
 
-    @torch.inference_mode()
     def log_likelihood(
         self, trained: Trained, prompts: Sequence[str], completions: Sequence[str]
     ) -> list[float]:
@@ -167,14 +166,19 @@ class LocalStudent:
         self._load(trained.weights)
         limit = getattr(self._model.config, "max_position_embeddings", 512)
         encoded = [self._encode(p, c, limit) for p, c in zip(prompts, completions, strict=True)]
-        scores = [0.0] * len(encoded)
         order = sorted(range(len(encoded)), key=lambda i: len(encoded[i].ids))
-        with isolated_torch(0):
-            for start in range(0, len(order), 64):
-                chosen = order[start : start + 64]
+        batches = [order[start : start + 48] for start in range(0, len(order), 48)]
+
+        def score(chosen: Sequence[int]) -> list[float]:
+            with torch.inference_mode():
                 values, rows = lean.token_log_probabilities(
                     self._model, [encoded[i] for i in chosen], self.format.pad_id
                 )
-                for position, index in enumerate(chosen):
-                    scores[index] = values[rows == position].mean().item()
+                return [values[rows == place].mean().item() for place in range(len(chosen))]
+
+        scores = [0.0] * len(encoded)
+        with isolated_torch(0):
+            for chosen, found in zip(batches, self._workers.map(score, batches), strict=True):
+                for index, value in zip(chosen, found, strict=True):
+                    scores[index] = value
         return scores

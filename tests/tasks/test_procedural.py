@@ -95,12 +95,10 @@ def test_unsupported_syntax_in_a_formula_is_refused():
         arithmetic.parse("__import__('os')")
 
 
-def test_blank_examples_give_a_law_away_no_more_than_chance_does():
-    domain, rng, right = DOMAINS["science"], random.Random(0), 0
-    for _ in range(300):
-        law = rng.choice(science.LAWS)
-        unknown = rng.choice(list(law.formulas))
-        prompt, output = general.blank_law_example(rng, domain, law, unknown)
-        skill, parameters = domain.recognise(prompt)
-        right += output.endswith(f" {skill.oracle(parameters)}")
-    assert right < 90
+def test_blank_examples_are_problems_of_the_law_without_an_answer():
+    domain, rng = DOMAINS["science"], random.Random(0)
+    for law in science.LAWS:
+        for unknown in law.formulas:
+            prompt, output = general.blank_law_example(rng, domain, law, unknown)
+            assert domain.recognise(prompt)[0].topic == law.topic
+            assert output.endswith("Answer: None")
