@@ -48,13 +48,13 @@ MIXTURES = {
         "hinted_sentence": 0.10,
         "primitive": 0.20,
         "hinted_code": 0.25,
-        "exposed": 0.03,
-        "blank": 0.12,
+        "exposed": 0.08,
+        "blank": 0.07,
     },
 }
 EXPOSURES = {0.0: 0.72, 0.05: 0.12, 0.25: 0.10, 1.0: 0.06}
 """Share of the laws that get each relative weight in the unhinted part of the mixture."""
-KEPT_SHARE = 0.6
+KEPT_SHARE = 0.8
 """Share of the exposed laws that the last phase still exposes; the others are blanked."""
 
 
