@@ -78,7 +78,9 @@ class Laboratory:
 
     def train(self, rows: WorkingSet) -> Trained:
         """The student of a set; the base for an empty one."""
-        used, _ = self.training_rows(rows)
+        return self._fit(self.training_rows(rows)[0])
+
+    def _fit(self, used: WorkingSet) -> Trained:
         if not len(used):
             return BASE
 
@@ -92,24 +94,21 @@ class Laboratory:
 
     def base_scores(self) -> Scores:
         """Scores of the base."""
-        return self._cache.remember(
-            digest("base", self._settings), lambda: self._examine(WorkingSet(), BASE)
-        )
+        return self._cache.remember(digest("base", self._settings), lambda: self._examine(BASE))
 
     def scores(self, rows: WorkingSet) -> Scores:
         """Scores of the student of a set."""
         used, contaminated = self.training_rows(rows)
         key = digest("scores", self._settings, used.digest, self.key)
-        found = self._cache.remember(key, lambda: self._examine(rows, self.train(rows)))
+        found = self._cache.remember(key, lambda: self._examine(self._fit(used)))
         return dataclasses.replace(found, rows=rows, contaminated=contaminated)
 
     def private(self, rows: WorkingSet | None) -> Evaluation:
         """The private items, asked of the student of a set, or of the base."""
-        part = ("base",) if rows is None else (self.training_rows(rows)[0].digest, self.key)
-        trained = BASE if rows is None else self.train(rows)
+        used = WorkingSet() if rows is None else self.training_rows(rows)[0]
         return self._cache.remember(
-            digest("private", self._settings, *part),
-            lambda: self._ask(trained, (self.task.private, self.task.grader))[0],
+            digest("private", self._settings, used.digest, self.key if len(used) else "base"),
+            lambda: self._ask(self._fit(used), (self.task.private, self.task.grader))[0],
         )
 
     def row_losses(self, rows: WorkingSet, trained_on: WorkingSet | None) -> list[float]:
@@ -124,7 +123,7 @@ class Laboratory:
         self._seconds["decode"] += time.perf_counter() - began
         return found
 
-    def _examine(self, rows: WorkingSet, trained: Trained) -> Scores:
+    def _examine(self, trained: Trained) -> Scores:
         task = self.task
         items = (*task.public, *task.reward)
         both, general = self._ask(
@@ -135,4 +134,4 @@ class Laboratory:
         self._seconds["decode"] += time.perf_counter() - began
         public = both.part(0, len(task.public))
         hidden = both.part(len(task.public), len(items)) if task.reward else public
-        return Scores(rows, public, hidden, general.score, likelihood, trained.diverged)
+        return Scores(WorkingSet(), public, hidden, general.score, likelihood, trained.diverged)

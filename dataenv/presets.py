@@ -52,7 +52,7 @@ class EnvConfig:
     score_private: bool = True
     """Whether the submission is scored on the private items; off in RL training."""
     threads: int = 1
-    """Torch threads of the student."""
+    """Cores that share the student's batches."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
     """How the student is trained."""
     decoding: DecodingConfig = field(default_factory=DecodingConfig)
@@ -78,19 +78,6 @@ class EnvConfig:
         require(self.max_rows >= self.min_rows, "max_rows", self.max_rows, "at least min_rows")
 
 
-FAST = {
-    "public": 100,
-    "reward": 200,
-    "private": 500,
-    "seeds": 200,
-    "pool": 300,
-    "retention": 20,
-    "min_rows": 24,
-    "max_rows": 96,
-    "calls": 288,
-    "trainings": 6,
-    "steps": 60,
-}
 FULL = {
     "public": 200,
     "reward": 300,
@@ -104,6 +91,8 @@ FULL = {
     "trainings": 30,
     "steps": 400,
 }
+
+FAST = {name: getattr(EnvConfig(), name) for name in FULL}  # the defaults
 
 PRESETS: dict[str, dict] = {
     f"dataenv/{domain.capitalize()}{suffix}-v0": {"domain": domain, **sizes}

@@ -41,7 +41,7 @@ def play(job: Job) -> list[dict]:
         options = {"target": FIRST_TARGET + number}
         episode = run_episode(env, make_policy(name), number, options)
         record = result_of(env, episode, name, number, time.monotonic() - began)
-        record["config"] = None  # the same for all; in the first line of the file
+        record["config"] = None  # the preset's, the same for all
         record["scores"] = [[e.public.score, e.reward.score] for e in env.evaluations]
         records.append(record)
     return records

@@ -223,25 +223,20 @@ def build_model(vocabulary: int, seed: int):
 
 def backward(model, data, group: list[int], workers: Workers) -> tuple[float, int]:
     """Sets the gradients of a batch's mean loss over completion tokens; the loss, and the tokens."""
-    import torch
     import torch.nn.functional as F
 
-    parameters = list(model.parameters())
     shards = [collate(*data, group[n :: workers.count]) for n in range(workers.count)]
     total = sum(int(target[:, 1:].sum()) for _, target in shards)
 
-    def gradients(shard) -> tuple[float, tuple]:
+    def loss_of(shard):
         tokens, target = shard
         hidden = model.model(input_ids=tokens, use_cache=False).last_hidden_state[:, :-1]
         chosen = target[:, 1:]
         logits = model.lm_head(hidden[chosen])
-        loss = F.cross_entropy(logits, tokens[:, 1:][chosen], reduction="sum") / total
-        return loss.item(), torch.autograd.grad(loss, parameters)
+        return F.cross_entropy(logits, tokens[:, 1:][chosen], reduction="sum") / total
 
-    parts = workers.map(gradients, shards)
-    for parameter, *each in zip(parameters, *(part[1] for part in parts), strict=True):
-        parameter.grad = sum(each[1:], start=each[0])
-    return sum(part[0] for part in parts), sum(tokens.numel() for tokens, _ in shards)
+    loss = workers.backward(list(model.parameters()), shards, loss_of)
+    return loss, sum(tokens.numel() for tokens, _ in shards)
 
 
 def optimisers(model, peak: float) -> list:

@@ -128,6 +128,13 @@ class Tools:
 Result = tuple[WorkingSet, Effect]
 
 
+def require_topic(topic: str, tools: Tools) -> None:
+    """Raises `InvalidAction` for a topic that the task does not have; empty means none is asked for."""
+    if topic and topic not in tools.task.topics:
+        known = ", ".join(tools.task.topics)
+        raise InvalidAction(f"there is no topic {topic[:60]!r}.", f"Topics: {known}.")
+
+
 @dataclass(frozen=True)
 class Operation:
     """An entry of the table.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dataenv.contamination import normalised_words
 from dataenv.errors import InvalidAction
 from dataenv.hashing import rng_of
-from dataenv.operations.base import Effect, Result, Tools, arg
+from dataenv.operations.base import Effect, Result, Tools, arg, require_topic
 from dataenv.rows import WorkingSet
 
 
@@ -139,9 +139,7 @@ class Drop:
 
 def drop(op: Drop, rows: WorkingSet, tools: Tools) -> Result:
     """Unknown ids and topics are refused."""
-    if op.topic and op.topic not in tools.task.topics:
-        known = ", ".join(tools.task.topics)
-        raise InvalidAction(f"there is no topic {op.topic[:60]!r}.", f"Topics: {known}.")
+    require_topic(op.topic, tools)
     unknown = set(op.rows) - {row.id for row in rows}
     if unknown:
         raise InvalidAction(f"no row has the id {min(unknown)[:40]!r}.", "See inspect for ids.")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dataenv.errors import BudgetExhausted, InvalidAction
 from dataenv.hashing import rng_of
-from dataenv.operations.base import Effect, Result, Tools, arg
+from dataenv.operations.base import Effect, Result, Tools, arg, require_topic
 from dataenv.rows import WorkingSet
 
 
@@ -21,9 +21,7 @@ class Inspect:
 
 def inspect(op: Inspect, rows: WorkingSet, tools: Tools) -> Result:
     """Shows content, provenance and, for public items, the gold answer."""
-    if op.topic and op.topic not in tools.task.topics:
-        known = ", ".join(tools.task.topics)
-        raise InvalidAction(f"there is no topic {op.topic[:60]!r}.", f"Topics: {known}.")
+    require_topic(op.topic, tools)
     if op.what in ("rows", "pool"):
         found = [
             (row.id, row.prompt, row.output, "; ".join(row.provenance.checks))

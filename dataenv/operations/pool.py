@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from dataenv.errors import InvalidAction
 from dataenv.hashing import rng_of
-from dataenv.operations.base import Effect, Result, Tools, arg
+from dataenv.operations.base import Effect, Result, Tools, arg, require_topic
 from dataenv.operations.writing import texts_of
 from dataenv.rows import WorkingSet
 from dataenv.topics import words
@@ -33,9 +33,7 @@ class Draw:
 
 def draw(op: Draw, rows: WorkingSet, tools: Tools) -> Result:
     """Rows that are in the set already are not drawn again."""
-    if op.topic and op.topic not in tools.task.topics:
-        known = ", ".join(tools.task.topics)
-        raise InvalidAction(f"there is no topic {op.topic[:60]!r}.", f"Topics: {known}.")
+    require_topic(op.topic, tools)
     held = {row.id for row in rows}
     free = [
         row

@@ -143,6 +143,24 @@ class Workers:
             return [function(shards[0])]
         return list(self._pool.map(function, shards))
 
+    def backward(
+        self,
+        parameters: Sequence[torch.Tensor],
+        shards: Sequence[Any],
+        loss_of: Callable[[Any], torch.Tensor],
+    ) -> float:
+        """Sets the gradients of the sum of all shards' losses, and returns it."""
+
+        def gradients(shard: Any) -> tuple[float, tuple[torch.Tensor, ...]]:
+            loss = loss_of(shard)
+            return loss.item(), torch.autograd.grad(loss, parameters, allow_unused=True)
+
+        parts = self.map(gradients, shards)
+        for parameter, *found in zip(parameters, *(part[1] for part in parts), strict=True):
+            used = [each for each in found if each is not None]
+            parameter.grad = sum(used[1:], start=used[0]) if used else None
+        return sum(part[0] for part in parts)
+
 
 def train(
     model: PreTrainedModel,
@@ -191,18 +209,13 @@ def _backward(
     """Sets the gradients of the mean loss over a batch's completion tokens, and returns it."""
     total = sum(len(each.ids) - each.completion_start for each in batch)
 
-    def shard_gradients(shard: Sequence[int]) -> tuple[float, tuple[torch.Tensor, ...]]:
+    def loss_of(shard: Sequence[int]) -> torch.Tensor:
         values, _ = token_log_probabilities(model, [batch[i] for i in shard], pad_id)
-        loss = -values.sum() / total
-        return loss.item(), torch.autograd.grad(loss, parameters, allow_unused=True)
+        return -values.sum() / total
 
     longest_first = sorted(range(len(batch)), key=lambda i: -len(batch[i].ids))
     shards = [longest_first[n :: workers.count] for n in range(min(workers.count, len(batch)))]
-    parts = workers.map(shard_gradients, shards)
-    for parameter, *gradients in zip(parameters, *(part[1] for part in parts), strict=True):
-        used = [each for each in gradients if each is not None]
-        parameter.grad = sum(used[1:], start=used[0]) if used else None
-    return sum(part[0] for part in parts)
+    return workers.backward(parameters, shards, loss_of)
 
 
 class RoomyLayer(DynamicLayer):

@@ -198,15 +198,12 @@ class ProceduralTeacher:
 
     def _misconceived(self, problem: Problem) -> Problem:
         """The problem as somebody solves it who has one thing about the skill wrong, always the same."""
-        skill, key = self.domain.skills[problem.skill], self.profile.key
-        held = rng_of("misconception", key, skill.name).randrange(MISCONCEPTIONS)
+        key = self.profile.key
+        held = rng_of("misconception", key, problem.skill).randrange(MISCONCEPTIONS)
         for number in range(MISCONCEPTIONS):  # what leads nowhere here gives way to the next
-            if skill.mistaken is None:
-                break
-            with contextlib.suppress(ArithmeticError, LookupError, TypeError, ValueError):
-                work, answer = skill.mistaken(dict(problem.parameters), held + number)
-                if answer != problem.answer:
-                    return dataclasses.replace(problem, work=work, answer=answer)
+            wrong = self.domain.mistaken(problem, held + number)
+            if wrong and wrong.answer != problem.answer:
+                return wrong
         return slipped(problem, rng_of("slip", key, problem.identity))
 
     def _dress(self, fields: dict[str, str], rng: random.Random) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 import random
 from collections.abc import Callable, Container
 
@@ -55,18 +53,8 @@ def raw_pool(
 
 def _as_found(domain: Domain, problem: Problem, rng: random.Random) -> Row:
     if rng.random() < WRONG:
-        problem = _mistaken(domain, problem)
+        problem = domain.mistaken(problem, 0) or problem  # what is usual for its skill
     output = f"{ANSWER_MARK} {problem.answer}" if rng.random() < BARE else problem.output
     if rng.random() < BROKEN:
         output = output.replace(ANSWER_MARK, "so").strip()
     return Row(problem.instruction, problem.input, output, Provenance("pool"))
-
-
-def _mistaken(domain: Domain, problem: Problem) -> Problem:
-    """The problem with the wrong solution that is usual for its skill, where there is one."""
-    write = domain.skills[problem.skill].mistaken
-    with contextlib.suppress(ArithmeticError, LookupError, TypeError, ValueError):
-        if write:
-            work, answer = write(dict(problem.parameters), 0)
-            return dataclasses.replace(problem, work=work, answer=answer)
-    return problem

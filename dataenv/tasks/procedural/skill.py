@@ -11,7 +11,7 @@ import ast
 import random
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -128,6 +128,20 @@ class Domain:
             answer=skill.oracle(parameters),
             reserved=reserved,
         )
+
+    def mistaken(self, problem: Problem, which: int) -> Problem | None:
+        """The problem as somebody solves it who has got one thing wrong; the number says which.
+
+        None where the skill has no such thing, or where it leads nowhere.
+        """
+        write = self.skills[problem.skill].mistaken
+        if write is None:
+            return None
+        try:
+            work, answer = write(dict(problem.parameters), which)
+        except (ArithmeticError, LookupError, TypeError, ValueError):
+            return None
+        return replace(problem, work=work, answer=answer)
 
     def recognise(self, text: str) -> tuple[Skill, dict[str, Any]] | None:
         """Finds the skill and the parameters of a problem's text (its inverse template).
