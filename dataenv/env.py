@@ -372,6 +372,7 @@ class DataEnv(gym.Env):
 
     def _tools(self) -> Tools:
         state = self._need_state()
+        newest = state.evaluated[-1].rows if state.evaluated else None
         return Tools(
             task=self.task,
             broker=self.broker,
@@ -379,9 +380,8 @@ class DataEnv(gym.Env):
             report=self.report,
             evaluated=tuple(each.rows for each in state.evaluated),
             best=self._best(),
-            row_losses=lambda rows: self._laboratory.row_losses(
-                rows, state.evaluated[-1].rows if state.evaluated else None
-            ),
+            row_losses=lambda rows: self._laboratory.row_losses(rows, newest),
+            row_influences=lambda rows: self._laboratory.row_influences(rows, newest),
             trainings_left=self._trainings_left,
             min_rows=self.config.min_rows,
             max_rows=self.config.max_rows,

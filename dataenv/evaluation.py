@@ -111,8 +111,8 @@ def answer_log_likelihood(student: Student, trained: Trained, items: Sequence[It
     """Mean log-probability per token of the gold solutions; moves before accuracy does."""
     if not items:
         return 0.0
-    gold = [item.output or f"Answer: {item.gold}" for item in items]
-    scores = student.log_likelihood(trained, [item.prompt for item in items], gold)
+    prompts = [item.prompt for item in items]
+    scores = student.log_likelihood(trained, prompts, [item.solution for item in items])
     return sum(scores) / len(scores)
 
 

@@ -113,9 +113,20 @@ class Laboratory:
 
     def row_losses(self, rows: WorkingSet, trained_on: WorkingSet | None) -> list[float]:
         """The loss of every row to the student of a set, or to the base."""
-        trained = self.train(trained_on) if trained_on is not None else BASE
+        trained = self._trained(trained_on)
         prompts, outputs = [row.prompt for row in rows], [row.output for row in rows]
         return [-score for score in self.student.log_likelihood(trained, prompts, outputs)]
+
+    def row_influences(self, rows: WorkingSet, trained_on: WorkingSet | None) -> list[float]:
+        """What a step on every row would do for the public items, to the student of a set."""
+        topics: dict[str, list[tuple[str, str]]] = {}
+        for item in self.task.public:
+            topics.setdefault(item.topic, []).append((item.prompt, item.solution))
+        pairs = [(row.prompt, row.output) for row in rows]
+        return self.student.influences(self._trained(trained_on), pairs, list(topics.values()))
+
+    def _trained(self, rows: WorkingSet | None) -> Trained:
+        return self.train(rows) if rows is not None else BASE
 
     def _ask(self, trained: Trained, *groups: tuple[tuple[Item, ...], str]) -> list[Evaluation]:
         began = time.perf_counter()

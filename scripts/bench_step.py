@@ -20,20 +20,28 @@ from dataenv.registry import env_config
 
 def measure(task: str, rows: int | None, threads: int, repeats: int) -> dict:
     """Medians over repeats, in seconds."""
-    config = env_config(task, threads=threads, calls=10**6, trainings=10**3, steps=10**6)
+    budgets = {"calls": 10**6, "trainings": 10**3, "steps": 10**6, "min_rows": 1}
+    config = env_config(task, threads=threads, **budgets)
     env = DataEnv(config=config)
     env.reset(seed=0)
     like = [item.id for item in env.task.public[:64]]
     wanted = rows or config.max_rows
+
+    def step(operation: str, **arguments) -> None:
+        error = env.step({"op": operation, **arguments})[4]["report"].error
+        if error:
+            raise SystemExit(f"{operation}: {error}")
+
     steps, parts = [], []
     for _ in range(repeats):
-        env.step({"op": "drop", "rows": [row.id for row in env.working_set]})
+        if len(env.working_set):
+            step("drop", rows=[row.id for row in env.working_set])
         while len(env.working_set) < wanted:
             n = min(256, wanted - len(env.working_set))
-            env.step({"op": "generate", "brief": "", "n": n, "examples": like})
+            step("generate", brief="", n=n, examples=like)
         before = dict(env.seconds)
         began = time.perf_counter()
-        env.step({"op": "train"})
+        step("train")
         steps.append(time.perf_counter() - began)
         parts.append({name: env.seconds[name] - before[name] for name in before})
     inside = [sum(part.values()) for part in parts]

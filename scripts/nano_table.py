@@ -31,11 +31,11 @@ PRIVATE = 300
 ITEMS_PER_SKILL = 20
 
 
-def by_target(student: Student, domain: str, count: int) -> list[dict]:
+def by_target(student: Student, domain: str, first: int, count: int) -> list[dict]:
     """Scores of the base and of a student of clean rows, on validation targets."""
     config = env_config(f"{domain.capitalize()}-fast-v0")
     found = []
-    for number in SPLITS["validation"][:count]:
+    for number in SPLITS["validation"][first : first + count]:
         task = build_task(
             DOMAINS[domain],
             number,
@@ -122,6 +122,7 @@ def to_text(record: dict) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--student", default="nano-a")
+    parser.add_argument("--first", type=int, default=0, help="number of the first target")
     parser.add_argument("--targets", type=int, default=10)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=1)
@@ -130,7 +131,7 @@ def main() -> None:
     record: dict = {"student": args.student, "general": by_kind(student), "domains": {}}
     for domain in DOMAINS:
         record["domains"][domain] = {
-            "targets": by_target(student, domain, args.targets),
+            "targets": by_target(student, domain, args.first, args.targets),
             "skills": by_skill(student, domain),
         }
     args.out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
 """Pretrains a nano student from scratch, in two phases.
 
-    python scripts/pretrain_nano.py --base a --phase first --out somewhere --minutes 78
+    python scripts/pretrain_nano.py --base a --phase first --out somewhere
     python scripts/pretrain_nano.py --base a --phase last --start somewhere \\
-        --out dataenv/students/nano_a --minutes 12
+        --out dataenv/students/nano_a
 
 What the base learns is execution: arithmetic in steps, copying operands out of a problem's text,
 plain-word operations on lists and strings, the answer format. Problems come with the formula to
@@ -21,6 +21,7 @@ import random
 import re
 import time
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -33,24 +34,46 @@ from dataenv.tasks.procedural.targets import DOMAINS
 
 USER, ASSISTANT, END, PAD = "<|user|>", "<|assistant|>", "<|end|>", "<|pad|>"
 PRETOKEN = r" ?[A-Za-z]{1,16}| ?\d| ?[^\sA-Za-z\d]|\s"
-MIXTURES = {
-    "first": {
-        "arithmetic": 0.22,
-        "hinted_law": 0.24,
-        "hinted_sentence": 0.10,
-        "primitive": 0.16,
-        "hinted_code": 0.25,
-        "exposed": 0.03,
-    },
-    "last": {
-        "arithmetic": 0.12,
-        "hinted_law": 0.18,
-        "hinted_sentence": 0.10,
-        "primitive": 0.20,
-        "hinted_code": 0.25,
-        "exposed": 0.08,
-        "blank": 0.07,
-    },
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Distinct examples, tokens seen, peak learning rate, and the share of each kind of example."""
+
+    examples: int
+    tokens: float
+    peak: float
+    mixture: dict[str, float]
+
+
+PHASES = {
+    "first": Phase(
+        700_000,
+        42e6,
+        3e-3,
+        {
+            "arithmetic": 0.22,
+            "hinted_law": 0.24,
+            "hinted_sentence": 0.10,
+            "primitive": 0.16,
+            "hinted_code": 0.25,
+            "exposed": 0.03,
+        },
+    ),
+    "last": Phase(
+        80_000,
+        5e6,
+        1.5e-3,
+        {
+            "arithmetic": 0.12,
+            "hinted_law": 0.18,
+            "hinted_sentence": 0.10,
+            "primitive": 0.20,
+            "hinted_code": 0.25,
+            "exposed": 0.08,
+            "blank": 0.07,
+        },
+    ),
 }
 EXPOSURES = {0.0: 0.72, 0.05: 0.12, 0.25: 0.10, 1.0: 0.06}
 """Share of the laws that get each relative weight in the unhinted part of the mixture."""
@@ -65,14 +88,14 @@ def group_of(skill: str) -> str:
 
 def exposure_of(base: str, phase: str) -> dict[tuple[str, str], float]:
     """The weight of each skill in the unhinted part, drawn from the base's name."""
-    rng, keep = rng_of("exposure", base), rng_of("kept", base)
     weights = {}
     for domain in DOMAINS.values():
-        groups = sorted({group_of(skill) for skill in domain.skills})
-        drawn = dict(zip(groups, rng.choices([*EXPOSURES], [*EXPOSURES.values()], k=len(groups))))
-        kept = {group: phase == "first" or keep.random() < KEPT_SHARE for group in groups}
-        for skill in sorted(domain.skills):
-            weights[domain.name, skill] = drawn[group_of(skill)] * kept[group_of(skill)]
+        for skill in domain.skills:
+            # a law at a time, so that a new one changes nothing for the others
+            rng = rng_of("exposure", base, domain.name, group_of(skill))
+            weight = rng.choices([*EXPOSURES], [*EXPOSURES.values()])[0]
+            kept = rng.random() < KEPT_SHARE or phase == "first"
+            weights[domain.name, skill] = weight * kept
     return weights
 
 
@@ -91,7 +114,7 @@ class Corpus:
             for unknown in law.formulas
             if exposure[module.DOMAIN.name, f"{law.name}:{unknown}"] == 0
         ]
-        self.kinds, self.shares = list(MIXTURES[phase]), list(MIXTURES[phase].values())
+        self.kinds, self.shares = list(PHASES[phase].mixture), list(PHASES[phase].mixture.values())
 
     def draw(self) -> general.Example:
         """One (prompt, completion)."""
@@ -211,6 +234,7 @@ def build_model(vocabulary: int, seed: int):
         intermediate_size=320,
         num_hidden_layers=4,
         num_attention_heads=4,
+        num_key_value_heads=1,  # decoding is bound by the traffic of keys and values
         max_position_embeddings=512,
         tie_word_embeddings=True,
         pad_token_id=0,
@@ -252,29 +276,28 @@ def optimisers(model, peak: float) -> list:
 
 
 def schedule(progress: float, step: int) -> float:
-    """Share of the peak rate: 300 steps of warm-up, then a cosine over the wall-clock."""
+    """Share of the peak rate: 300 steps of warm-up, then a cosine over the tokens."""
     return min(1, (step + 1) / 300) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
 def train(
-    model, data, minutes: float, peak: float, seed: int, curve: Path, keep, workers: Workers
+    model, data, tokens: float, peak: float, seed: int, curve: Path, keep, workers: Workers
 ) -> None:
-    """Runs over the data until a fixed wall-clock has passed; `keep()` saves what there is."""
+    """Runs over the data until that many tokens were seen; `keep()` saves what there is."""
     import torch
 
     both = optimisers(model, peak)
     began, seen, losses = time.monotonic(), 0, []
     with curve.open("w") as out:
         for step, group in enumerate(batches(data[1], 3072, np.random.default_rng(seed))):
-            progress = (time.monotonic() - began) / (60 * minutes)
-            if progress >= 1:
+            if seen >= tokens:
                 break
-            loss, tokens = backward(model, data, group, workers)
+            loss, count = backward(model, data, group, workers)
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             for optimiser in both:
-                optimiser.param_groups[0]["lr"] = peak * schedule(progress, step)
+                optimiser.param_groups[0]["lr"] = peak * schedule(seen / tokens, step)
                 optimiser.step()
-            seen += tokens
+            seen += count
             losses.append(loss)
             if (step + 1) % 200 == 0:
                 record = {
@@ -317,16 +340,14 @@ def save(model, tokenizer, folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", default="a", help="name of the base: seeds data and exposure")
-    parser.add_argument("--phase", choices=tuple(MIXTURES), default="first")
+    parser.add_argument("--phase", choices=tuple(PHASES), default="first")
     parser.add_argument("--start", type=Path, help="checkpoint to go on from")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--examples", type=int, default=700_000)
-    parser.add_argument("--minutes", type=float, default=78)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--learning-rate", type=float, default=3e-3)
+    parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
+    plan = PHASES[args.phase]
     seed = int(rng_of("base", args.base).random() * 2**31)
-    jobs = [(args.base, args.phase, number, 5000) for number in range(args.examples // 5000)]
+    jobs = [(args.base, args.phase, number, 5000) for number in range(plan.examples // 5000)]
     with multiprocessing.Pool(args.threads) as pool:
         examples = [e for part in pool.imap(draw_many, jobs) for e in part]
     if args.start:
@@ -357,7 +378,7 @@ def main() -> None:
 
     curve = args.out / f"pretraining_{args.phase}.jsonl"
     workers = Workers(args.threads)
-    train(model, data, args.minutes, args.learning_rate, seed, curve, keep, workers)
+    train(model, data, plan.tokens, plan.peak, seed, curve, keep, workers)
     keep()
 
 

@@ -101,6 +101,8 @@ class Tools:
         evaluated: The sets evaluated so far, oldest first.
         best: Index into `evaluated` of the best by public score, or None.
         row_losses: Loss of the newest student per row of a set; trains nothing.
+        row_influences: How far a step on each row would take the newest student towards the public
+            items; see `dataenv.students.base.Student.influences`.
         trainings_left: How often `train` is still possible.
         min_rows, max_rows: Bounds of a valid set.
         max_tokens: Rows longer than this are cut off in training.
@@ -116,6 +118,7 @@ class Tools:
     evaluated: tuple[WorkingSet, ...]
     best: int | None
     row_losses: Callable[[WorkingSet], list[float]]
+    row_influences: Callable[[WorkingSet], list[float]]
     trainings_left: int
     min_rows: int
     max_rows: int

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dataenv.contamination import normalised_words
@@ -10,6 +13,7 @@ from dataenv.errors import InvalidAction
 from dataenv.hashing import rng_of
 from dataenv.operations.base import Effect, Result, Tools, arg, require_topic
 from dataenv.rows import WorkingSet
+from dataenv.topics import words
 
 
 @dataclass(frozen=True)
@@ -19,8 +23,18 @@ class Select:
     n: int = arg("How many rows to keep.", low=1, high=10_000)
     by: str = arg(
         "random; diversity: rows unlike those kept already; low_loss or high_loss: what the newest "
-        "student finds easy or hard; verified: checked rows first.",
-        choices=("random", "diversity", "low_loss", "high_loss", "verified"),
+        "student finds easy or hard; verified: checked rows first; importance: words that are "
+        "commoner in public items than in the set; gradient: rows that change the newest student "
+        "as the public items would.",
+        choices=(
+            "random",
+            "diversity",
+            "low_loss",
+            "high_loss",
+            "verified",
+            "importance",
+            "gradient",
+        ),
         default="random",
     )
 
@@ -45,8 +59,33 @@ def _scores(by: str, rows: WorkingSet, tools: Tools) -> list[float]:
     if by == "random":
         rng = rng_of("select", tools.key, rows.digest)
         return [rng.random() for _ in rows]
+    if by == "importance":
+        prompts = [row.prompt for row in rows]
+        return [-each for each in importance(prompts, [i.prompt for i in tools.task.public])]
+    if by == "gradient":
+        return [-each for each in tools.row_influences(rows)]
     losses = tools.row_losses(rows)
     return losses if by == "low_loss" else [-loss for loss in losses]
+
+
+def importance(texts: Sequence[str], wanted: Sequence[str]) -> list[float]:
+    """Mean log-ratio per word of a text: wanted against present (Xie et al., 2023, DSIR).
+
+    Both are bags of words and of neighbouring pairs, with add-one smoothing; the mean, not the sum,
+    so that long texts are not preferred.
+    """
+    bags = [_grams(text) for text in texts]
+    here = Counter(gram for bag in bags for gram in bag)
+    there = Counter(gram for text in wanted for gram in _grams(text))
+    kinds = len(here | there)
+    shift = math.log((here.total() + kinds) / (there.total() + kinds))
+    ratios = {gram: math.log((there[gram] + 1) / (here[gram] + 1)) + shift for gram in here}
+    return [sum(ratios[gram] for gram in bag) / max(1, len(bag)) for bag in bags]
+
+
+def _grams(text: str) -> list[str]:
+    found = words(text)
+    return [*found, *(f"{left} {right}" for left, right in itertools.pairwise(found))]
 
 
 def _diverse(rows: WorkingSet, n: int) -> list[int]:

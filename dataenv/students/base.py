@@ -77,6 +77,23 @@ class Student(Protocol):
         """Mean log-probability per token of each completion after its prompt."""
         ...
 
+    def influences(
+        self,
+        trained: Trained,
+        rows: Sequence[tuple[str, str]],
+        groups: Sequence[Sequence[tuple[str, str]]],
+    ) -> list[float]:
+        """How far a gradient step on each row would lower the loss on a group of others, to first
+        order: the cosine of the two gradients, the largest over the groups (LESS, Xia et al., 2024,
+        with plain gradients and without projection).
+
+        Args:
+            trained: Whose gradients.
+            rows: (prompt, completion) of each.
+            groups: The same of what is wanted, by topic.
+        """
+        ...
+
     def count_tokens(self, text: str) -> int:
         """Tokens that a text takes."""
         ...

@@ -218,6 +218,36 @@ def _backward(
     return workers.backward(parameters, shards, loss_of)
 
 
+def influences(
+    model: PreTrainedModel,
+    rows: Sequence[Encoded],
+    groups: Sequence[Sequence[Encoded]],
+    pad_id: int,
+    workers: Workers,
+) -> list[float]:
+    """Largest cosine between each row's gradient and the mean gradient of a group.
+
+    Gradients are of the layers' matrices: embeddings hold which words occur, not what is done with
+    them.
+    """
+    embeddings = {id(p) for p in model.get_input_embeddings().parameters()}
+    embeddings |= {id(p) for p in model.get_output_embeddings().parameters()}
+    parameters = [p for p in model.parameters() if p.ndim == 2 and id(p) not in embeddings]
+
+    def gradient(chosen: Sequence[Encoded]) -> torch.Tensor:
+        values, _ = token_log_probabilities(model, chosen, pad_id)
+        found = torch.autograd.grad(-values.mean(), parameters)
+        return F.normalize(torch.cat([each.flatten() for each in found]), dim=0)
+
+    wanted = torch.stack(workers.map(gradient, groups))
+
+    def closest(row: Encoded) -> float:
+        cut_off = len(row.ids) <= row.completion_start
+        return 0.0 if cut_off else (wanted @ gradient([row])).max().item()
+
+    return workers.map(closest, rows)
+
+
 class RoomyLayer(DynamicLayer):
     """Keys and values in buffers with room to grow: joining tensors copies them at every token."""
 

@@ -159,13 +159,19 @@ class LocalStudent:
             )
         return [Generation(self.format.decode(ids), cut) for ids, cut in answers]
 
+    @property
+    def _max_positions(self) -> int:
+        return getattr(self._model.config, "max_position_embeddings", 512)
+
     def log_likelihood(
         self, trained: Trained, prompts: Sequence[str], completions: Sequence[str]
     ) -> list[float]:
         """Mean log-probability per completion token."""
         self._load(trained.weights)
-        limit = getattr(self._model.config, "max_position_embeddings", 512)
-        encoded = [self._encode(p, c, limit) for p, c in zip(prompts, completions, strict=True)]
+        encoded = [
+            self._encode(p, c, self._max_positions)
+            for p, c in zip(prompts, completions, strict=True)
+        ]
         order = sorted(range(len(encoded)), key=lambda i: len(encoded[i].ids))
         batches = [order[start : start + 48] for start in range(0, len(order), 48)]
 
@@ -182,3 +188,22 @@ class LocalStudent:
                 for index, value in zip(chosen, found, strict=True):
                     scores[index] = value
         return scores
+
+    def influences(
+        self,
+        trained: Trained,
+        rows: Sequence[tuple[str, str]],
+        groups: Sequence[Sequence[tuple[str, str]]],
+    ) -> list[float]:
+        """Largest cosine of gradients. See `dataenv.students.base.Student.influences`."""
+        self._load(trained.weights)
+        limit = self._max_positions
+
+        def encoded(pairs: Sequence[tuple[str, str]]) -> list[lean.Encoded]:
+            return [self._encode(prompt, completion, limit) for prompt, completion in pairs]
+
+        wanted = [encoded(pairs) for pairs in groups]
+        with isolated_torch(0):
+            return lean.influences(
+                self._model, encoded(rows), wanted, self.format.pad_id, self._workers
+            )

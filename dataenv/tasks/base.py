@@ -32,6 +32,11 @@ class Item:
         """Instruction and input as one text."""
         return join_prompt(self.instruction, self.input)
 
+    @property
+    def solution(self) -> str:
+        """The worked solution, or the bare answer where there is none."""
+        return self.output or f"Answer: {self.gold}"
+
 
 @dataclass(frozen=True)
 class Task:

@@ -1,8 +1,12 @@
 """Each operation does what it says, names what it drops, and costs what it says."""
 
+import random
+
 import pytest
 
-from dataenv.rows import Row, WorkingSet
+from dataenv.operations import OPERATIONS
+from dataenv.rows import Provenance, Row, WorkingSet
+from dataenv.tasks.procedural.targets import get_domain, to_row
 
 
 @pytest.fixture
@@ -152,7 +156,7 @@ def test_decontaminate_names_the_public_item_whatever_the_wording(env):
     assert effect["dropped"] == 2 and len(env.working_set) == 3
 
 
-@pytest.mark.parametrize("by", ["random", "diversity", "low_loss", "high_loss", "verified"])
+@pytest.mark.parametrize("by", OPERATIONS["select"].schema()["properties"]["by"]["enum"])
 def test_select_keeps_n_rows_in_their_order(env, by):
     rows = env.task.reference(12, 1)
     put(env, *rows)
@@ -167,6 +171,19 @@ def test_select_by_loss_keeps_what_the_student_finds_easy(env):
     put(env, *rows)
     do(env, "select", n=1, by="low_loss")
     assert env.working_set.rows[0] == rows[losses.index(min(losses))]
+
+
+@pytest.mark.parametrize("by", ["importance", "gradient"])
+def test_select_prefers_what_is_like_the_public_items(env, by):
+    wanted = env.task.reference(12, 1)
+    domain, rng = get_domain("science"), random.Random(0)
+    others = [s.name for s in domain.skills.values() if s.topic not in env.task.topics]
+    foreign = [
+        to_row(domain.sample(rng.choice(others), 1, rng), Provenance("test")) for _ in range(12)
+    ]
+    put(env, *foreign, *wanted)
+    do(env, "select", n=12, by=by)
+    assert sum(row in wanted for row in env.working_set) >= 8  # six by chance
 
 
 def test_rebalance_brings_topics_to_the_public_shares(env):
