@@ -7,7 +7,7 @@ from typing import Any
 
 from dataenv.evaluation import EvalReport
 from dataenv.hashing import rng_of
-from dataenv.policy import Briefing
+from dataenv.policy import Briefing, more_like
 
 
 class Recipe:
@@ -37,8 +37,10 @@ class RandomMix(Recipe):
     def plan(self, briefing: Briefing) -> list[dict[str, Any]]:
         """As many rows as training takes, equally many a topic."""
         topics = briefing.task.topics
-        rows = int(min(briefing.limits["calls"], briefing.limits["max_rows"]))
-        each = max(1, min(256, rows // len(topics)))
+        calls, rows = (int(briefing.limits[name]) for name in ("calls", "max_rows"))
+        each = max(1, min(256, min(calls or rows, rows) // len(topics)))
+        if not calls:
+            return [*({"op": "draw", "n": each, "topic": t} for t in topics), {"op": "train"}]
         writes = [{"op": "generate", "brief": f"problems about {t}", "n": each} for t in topics]
         return [*writes, {"op": "train"}]
 
@@ -50,13 +52,15 @@ class Mirror(Recipe):
 
     def plan(self, briefing: Briefing) -> list[dict[str, Any]]:
         """A call to write and one to check for each row; batches of at most 64 examples."""
-        rows = int(min(briefing.limits["calls"] // 2, 1.5 * briefing.limits["max_rows"]))
+        calls, room = briefing.limits["calls"], int(1.5 * briefing.limits["max_rows"])
+        rows = min(int(calls // 2), room) if calls else room
         ids = [item.id for item in briefing.task.public]
         self.rng.shuffle(ids)
         chunks = [ids[at : at + 64] for at in range(0, len(ids), 64)]
         writes, left = [], rows
         for place, chunk in enumerate(chunks):
             n = min(256, round(left / (len(chunks) - place)))
-            writes.append({"op": "generate", "brief": "", "n": n, "examples": chunk})
+            writes.append(more_like(chunk, n, briefing))
             left -= n
-        return [*writes, {"op": "verify"}, {"op": "dedup"}, {"op": "train"}]
+        check = [{"op": "verify"}] if calls else []
+        return [*writes, *check, {"op": "dedup"}, {"op": "train"}]

@@ -47,6 +47,16 @@ def summary(result: dict) -> str:
     )
 
 
+def new_task(arguments: argparse.Namespace) -> int:
+    """Writes a task folder to start from."""
+    from dataenv.tasks.scaffold import write_scaffold
+
+    for path in write_scaffold(arguments.folder, arguments.kind):
+        print(path)
+    print(f"try it: dataenv run --task {arguments.folder} --policy mirror")
+    return 0
+
+
 def tools(arguments: argparse.Namespace) -> int:
     """Prints the JSON schemas of all operations."""
     from dataenv.operations import tool_schemas
@@ -82,7 +92,7 @@ def parser() -> argparse.ArgumentParser:
     one = verbs.add_parser("run", help="run one episode of a policy and write its records")
     one.set_defaults(call=run)
     what = one.add_mutually_exclusive_group(required=True)
-    what.add_argument("--task", help="e.g. dataenv/Science-fast-v0")
+    what.add_argument("--task", help="e.g. dataenv/Science-fast-v0, or a task folder")
     what.add_argument("--config", type=Path, help="a YAML file: task, and fields to change")
     one.add_argument("--policy", required=True, help="a name, or path/to/file.py:ClassName")
     one.add_argument("--seed", type=int, default=0)
@@ -99,6 +109,12 @@ def parser() -> argparse.ArgumentParser:
         help="override a field of the configuration",
     )
     one.add_argument("--dry-run", action="store_true", help="say what the run may cost, and stop")
+    new = verbs.add_parser("new-task", help="write a commented task folder that runs at once")
+    new.add_argument("folder", type=Path)
+    new.add_argument(
+        "--kind", required=True, help="how answers are graded: numeric, literal, choice, exact"
+    )
+    new.set_defaults(call=new_task)
     verbs.add_parser("tools", help="print the JSON schemas of all operations").set_defaults(
         call=tools
     )
@@ -109,7 +125,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Entry point. Errors of ours are one line on stderr and exit code 2."""
+    """Entry point. Errors of ours are a message on stderr and exit code 2."""
     arguments = parser().parse_args(argv)
     try:
         return arguments.call(arguments)

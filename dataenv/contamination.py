@@ -25,6 +25,16 @@ def normalised_words(text: str) -> list[str]:
     return re.findall(r"[^\W_]+", visible.lower())
 
 
+def question_key(text: str) -> tuple[str, ...]:
+    """Equal for texts that are the same question: words, and signs, as 3 + 4 is not 3 - 4."""
+    signs = [
+        char
+        for char in unicodedata.normalize("NFKC", text)
+        if char in "-/%()[]{}" or unicodedata.category(char) == "Sm"
+    ]
+    return (*normalised_words(text), *signs)
+
+
 class OverlapIndex:
     """Finds rows that are evaluation items in disguise.
 
@@ -36,7 +46,7 @@ class OverlapIndex:
     def __init__(self, task: Task, items: Iterable[Item]) -> None:
         self._identify = task.identify
         self._keys: dict[str, str] = {}
-        self._exact: dict[str, str] = {}
+        self._exact: dict[tuple[str, ...], str] = {}
         self._grams: dict[tuple[str, ...], set[str]] = {}
         self._counts: dict[str, int] = {}
         for item in items:
@@ -44,7 +54,7 @@ class OverlapIndex:
             if key is not None:
                 self._keys.setdefault(key, item.id)
             words = normalised_words(item.prompt)
-            self._exact.setdefault(" ".join(words), item.id)
+            self._exact.setdefault(question_key(item.prompt), item.id)
             if key is None:
                 grams = _grams(words)
                 self._counts[item.id] = len(grams)
@@ -57,7 +67,7 @@ class OverlapIndex:
         if key is not None and key in self._keys:
             return self._keys[key]
         words = normalised_words(row.prompt)
-        exact = self._exact.get(" ".join(words))
+        exact = self._exact.get(question_key(row.prompt))
         return exact if exact or key is not None else self._contained(words)
 
     def _contained(self, words: Sequence[str]) -> str | None:

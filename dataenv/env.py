@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
+from functools import cached_property
 from typing import Any
 
 import gymnasium as gym
@@ -18,7 +19,7 @@ from dataenv.hashing import digest
 from dataenv.laboratory import Cache, Laboratory
 from dataenv.observation import observation_space, to_observation, write_report
 from dataenv.operations import OPERATIONS, Tools, parse_action
-from dataenv.presets import EnvConfig
+from dataenv.presets import SPLITS, EnvConfig
 from dataenv.rows import WorkingSet
 from dataenv.spaces import BRIEFS, OperationSpace
 from dataenv.statistics import paired_bootstrap
@@ -28,6 +29,7 @@ from dataenv.tasks.base import Item, Task
 from dataenv.teachers import teacher_rates
 from dataenv.teachers.broker import Broker, Expert
 from dataenv.topics import TopicModel
+from dataenv.world import World, open_world
 
 SNAPSHOT_VERSION = 1
 
@@ -197,6 +199,10 @@ class DataEnv(gym.Env):
 
     # -- what controllers and scripts may read --------------------------------------------------
 
+    @cached_property
+    def _world(self) -> World:
+        return open_world(self.config)
+
     @property
     def student(self) -> Student:
         """The base student, loaded on first use."""
@@ -273,14 +279,13 @@ class DataEnv(gym.Env):
         }
         mask["train"] = self._trainings_left > 0 and len(state.rows) >= self.config.min_rows
         mask["draw"] = bool(self.task.pool)
+        mask["label"] &= bool(self.task.seeds)
         mask["revert"] = bool(state.evaluated)
         return mask
 
     # -- inside ---------------------------------------------------------------------------------
 
     def _read_options(self, options: dict[str, Any]) -> tuple[int, dict[str, float]]:
-        from dataenv.tasks.procedural.targets import SPLITS
-
         unknown = set(options) - {"split", "target", "teacher"}
         if unknown:
             raise ConfigError(
@@ -289,38 +294,24 @@ class DataEnv(gym.Env):
         split = options.get("split", self.config.split)
         if split not in SPLITS:
             raise ConfigError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
-        drawn = int(self.np_random.integers(len(SPLITS[split])))
-        target = SPLITS[split].start + drawn
+        targets = self._world.targets[split]
+        target = targets.start + int(self.np_random.integers(len(targets)))
         if options.get("target") is not None:
             target = options["target"]
-            if not isinstance(target, int) or target not in SPLITS[split]:
+            if not isinstance(target, int) or target not in targets:
                 raise ConfigError(
-                    f"target must be in {SPLITS[split]} for split {split!r}, got {target!r}"
+                    f"target must be in {targets} for split {split!r}, got {target!r}"
                 )
         return target, teacher_rates(self.config.teacher) | (options.get("teacher") or {})
 
     def _begin(self, state: EpisodeState, rates: dict, base: Scores | None = None) -> None:
         """Sets up all that follows from config, target and key."""
-        from dataenv.tasks.procedural.targets import build_task, get_domain
-        from dataenv.teachers.procedural import ProceduralTeacher, experts_of, profile_of
-
         config = self.config
-        domain = get_domain(config.domain)
         self._state, self._rates = state, rates
         self._choice: int | None = None
         self.outcome = None
         self.task: Task = self._cache.remember(
-            digest("task", state.target),
-            lambda: build_task(
-                domain,
-                state.target,
-                public=config.public,
-                reward=config.reward,
-                private=config.private,
-                seeds=config.seeds,
-                retention=config.retention,
-                pool=config.pool,
-            ),
+            digest("task", state.target), lambda: self._world.task(state.target)
         )
         self.topics: TopicModel = self._cache.remember(
             digest("topics", state.target), lambda: TopicModel(self.task.public)
@@ -331,10 +322,10 @@ class DataEnv(gym.Env):
         self._laboratory = Laboratory(
             self.student, config, self.task, state.key, overlap, self._cache, self.seconds
         )
-        teacher = ProceduralTeacher(domain, profile_of(state.key, **rates))
+        teacher, experts = self._world.teachers(state.key, rates)
         experts = {
             name: Expert(_Timed(each.teacher, self.seconds), each.price)
-            for name, each in experts_of(domain, state.key, domain.executable).items()
+            for name, each in experts.items()
         }
         self.broker = Broker(_Timed(teacher, self.seconds), config.calls, state.key, experts)
         self.action_space.briefs = BRIEFS + tuple(f"problems about {t}" for t in self.task.topics)
@@ -367,7 +358,7 @@ class DataEnv(gym.Env):
         return len(rows) >= self.config.min_rows
 
     def _cost(self, calls: int, trained: bool) -> float:
-        share = calls / self.config.calls + trained / self.config.trainings
+        share = calls / max(1, self.config.calls) + trained / self.config.trainings
         return self.config.cost_weight * share
 
     def _tools(self) -> Tools:

@@ -124,11 +124,11 @@ def to_observation(
             rows["checked"] / size,
             rows["longest_characters"] / 1000,
         ),
-        "budget": [1 - used / limit for _, (used, limit) in report.budget],
+        "budget": [1 - used / max(1, limit) for _, (used, limit) in report.budget],
         "effect": (
             done.added / config.max_rows,
             len(done.dropped) / config.max_rows,
-            done.calls / config.calls,
+            done.calls / max(1, config.calls),
             done.trains,
             invalid,
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -39,6 +39,14 @@ class Policy(Protocol):
     def act(self, observation: Mapping[str, Any], report: EvalReport) -> dict[str, Any]:
         """The next operation."""
         ...
+
+
+def more_like(ids: Sequence[str], n: int, briefing: Briefing) -> dict[str, Any]:
+    """The operation that brings in rows like given items: written by the teacher or, where there is
+    none, drawn from the pool."""
+    if briefing.limits["calls"]:
+        return {"op": "generate", "brief": "", "n": min(n, 256), "examples": list(ids[:64])}
+    return {"op": "draw", "n": min(n, 256), "like": list(ids[:64])}
 
 
 @dataclass(frozen=True)

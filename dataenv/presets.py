@@ -6,13 +6,20 @@ from dataclasses import dataclass, field
 
 from dataenv.config import DecodingConfig, TrainingConfig, require
 
+SPLITS = {
+    "train": range(0, 10**6),
+    "validation": range(10**6, 2 * 10**6),
+    "test": range(2 * 10**6, 3 * 10**6),
+}
+"""Disjoint ranges of target numbers: what is learned on one is tested on another."""
+
 
 @dataclass(frozen=True)
 class EnvConfig:
     """Everything that an environment is made of. Keys of YAML files are these fields."""
 
     domain: str = "science"
-    """An offline domain: science, code or finance."""
+    """An offline domain (science, code or finance), or a task folder."""
     student: str = "nano-a"
     """A name of `dataenv.students.STUDENTS`, a checkpoint folder, or a hub id."""
     teacher: str = "procedural"
@@ -36,7 +43,7 @@ class EnvConfig:
     max_rows: int = 96
     """Rows that training uses; the rest is ignored."""
     calls: int = 288
-    """Teacher calls."""
+    """Teacher calls; 0: there is no teacher."""
     trainings: int = 6
     """Trainings."""
     steps: int = 60
@@ -59,21 +66,24 @@ class EnvConfig:
     """How the student is asked."""
 
     def __post_init__(self) -> None:
-        require(
-            self.split in ("train", "validation", "test"),
-            "split",
-            self.split,
-            "'train', 'validation' or 'test'",
-        )
+        require(self.split in SPLITS, "split", self.split, "'train', 'validation' or 'test'")
         require(
             self.reward_mode in ("dense", "final"),
             "reward_mode",
             self.reward_mode,
             "'dense' or 'final'",
         )
-        for name in ("public", "private", "min_rows", "calls", "trainings", "steps", "threads"):
+        for name in ("public", "private", "min_rows", "trainings", "steps", "threads"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("reward", "seeds", "pool", "retention", "cost_weight", "invalid_penalty"):
+        for name in (
+            "reward",
+            "seeds",
+            "pool",
+            "calls",
+            "retention",
+            "cost_weight",
+            "invalid_penalty",
+        ):
             require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         require(self.max_rows >= self.min_rows, "max_rows", self.max_rows, "at least min_rows")
 

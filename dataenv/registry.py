@@ -10,20 +10,25 @@ from typing import Any
 from dataenv.config import did_you_mean, from_mapping, override
 from dataenv.errors import ConfigError, UnknownNameError
 from dataenv.presets import PRESETS, EnvConfig
+from dataenv.world import folder_fields
 
 
 def env_config(
     task: str, assignments: tuple[str, ...] | list[str] = (), **fields: Any
 ) -> EnvConfig:
-    """The configuration of a registered id, with ``key=value`` overrides.
+    """The configuration of a registered id or a task folder, with ``key=value`` overrides.
 
     Raises:
         UnknownNameError: There is no such id or key.
-        ConfigError: A value is wrong.
+        ConfigError: A value is wrong, or something in the folder.
     """
+    if Path(task).is_dir():
+        return override(from_mapping(EnvConfig, {**folder_fields(task), **fields}), assignments)
     name = task if task.startswith("dataenv/") else f"dataenv/{task}"
     if name not in PRESETS:
-        raise UnknownNameError(f"unknown task {task!r}{did_you_mean(name, list(PRESETS))}")
+        raise UnknownNameError(
+            f"{task!r} is neither a folder nor a known task{did_you_mean(name, list(PRESETS))}"
+        )
     return override(from_mapping(EnvConfig, {**PRESETS[name], **fields}), assignments)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from dataenv.evaluation import EvalReport
 from dataenv.hashing import rng_of
-from dataenv.policy import Briefing
+from dataenv.policy import Briefing, more_like
 
 EXPLORATION = 0.35
 """Weight of the headroom of a topic whose progress is not known yet."""
@@ -30,7 +30,7 @@ class FeedbackPolicy:
 
     def begin(self, briefing: Briefing) -> None:
         """Plans the rounds."""
-        self.limits, self.task = briefing.limits, briefing.task
+        self.briefing, self.limits, self.task = briefing, briefing.limits, briefing.task
         self.rng = rng_of("feedback", briefing.seed)
         self.queue: list[dict[str, Any]] = []
         self.first: dict[str, float] = {}
@@ -56,12 +56,16 @@ class FeedbackPolicy:
         if report.evaluation and report.score < report.best_score:
             plan.append({"op": "revert"})
         plan += self._requests(worth, bought)
-        return [*plan, {"op": "verify"}, {"op": "dedup", "level": "near"}, {"op": "train"}]
+        if self.limits["calls"]:
+            plan.append({"op": "verify"})
+        return [*plan, {"op": "dedup", "level": "near"}, {"op": "train"}]
 
     def _round_size(self, calls: float, rows: int) -> int:
         """Rows to buy now: each costs a call to write and one to check."""
         share = ROUND_SHARES[min(self.rounds, len(ROUND_SHARES) - 1)]
         room = self.limits["max_rows"] - rows
+        if not self.limits["calls"]:  # rows come from the pool
+            return int(share * SPARE * room)
         return int(min(share * calls / 2, SPARE * room))
 
     def _worth(self, report: EvalReport) -> dict[str, float]:
@@ -85,5 +89,5 @@ class FeedbackPolicy:
             ids = [item.id for item in self.task.public if item.topic == topic]
             self.rng.shuffle(ids)
             if n >= 2:
-                plan.append({"op": "generate", "brief": "", "n": min(n, 256), "examples": ids[:64]})
+                plan.append(more_like(ids, n, self.briefing))
         return plan

@@ -18,6 +18,7 @@ import numpy as np
 from dataenv.config import DecodingConfig
 from dataenv.evaluation import evaluate
 from dataenv.hashing import rng_of
+from dataenv.presets import SPLITS
 from dataenv.registry import env_config
 from dataenv.rows import WorkingSet
 from dataenv.statistics import mean_bootstrap
@@ -25,7 +26,7 @@ from dataenv.students import load_student
 from dataenv.students.base import BASE, Student
 from dataenv.tasks.base import Item
 from dataenv.tasks.procedural import general
-from dataenv.tasks.procedural.targets import DIFFICULTIES, DOMAINS, SPLITS, build_task
+from dataenv.tasks.procedural.targets import DIFFICULTIES, DOMAINS, build_task
 
 PRIVATE = 300
 ITEMS_PER_SKILL = 20

@@ -61,6 +61,28 @@ def test_run_writes_its_records(policy, tiny_path, tmp_path, capsys):
     assert "private" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("kind", ["numeric", "literal", "choice", "exact"])
+@pytest.mark.parametrize("policy", ["mirror", "feedback", "random_mix", "random"])
+def test_a_new_task_runs_at_once(kind, policy, tiny_path, tmp_path, capsys):
+    folder, out = tmp_path / "mine", tmp_path / "out"
+    assert main(["new-task", str(folder), "--kind", kind]) == 0
+    small = ["--student", str(tiny_path), "--set", "decoding.max_new_tokens=8"]
+    command = ["run", "--task", str(folder), "--policy", policy, "--out", str(out), *small]
+    assert main(command) == 0
+    result = json.loads((out / "result.json").read_text())
+    assert result["target"].startswith("mine-") and result["teacher"] == "none"
+    assert result["budget"]["calls"] == {"used": 0, "limit": 0}
+    if policy != "random":
+        assert result["rows"] > 0 and not result["flags"]
+
+
+def test_a_task_folder_has_no_teacher_yet(tmp_path, capsys):
+    main(["new-task", str(tmp_path / "mine"), "--kind", "exact"])
+    command = ["run", "--task", str(tmp_path / "mine"), "--policy", "mirror", "--set", "calls=9"]
+    assert main(command) == 2
+    assert "set calls=0" in capsys.readouterr().err
+
+
 def test_a_policy_from_a_file_joins(tiny_path, tmp_path):
     (tmp_path / "mine.py").write_text(
         "class Mine:\n"
@@ -96,8 +118,8 @@ def test_a_policy_from_a_file_joins(tiny_path, tmp_path):
         (["--task", "Science-v0", "--policy", "mirrow"], "Did you mean 'mirror'"),
         (["--task", "Science-v0", "--policy", "random", "--set", "call=3"], "Did you mean 'calls'"),
         (
-            ["--task", "Science-v0", "--policy", "random", "--set", "calls=0"],
-            "calls must be at least 1",
+            ["--task", "Science-v0", "--policy", "random", "--set", "trainings=0"],
+            "trainings must be at least 1",
         ),
         (
             ["--task", "Science-v0", "--policy", "random", "--set", "training.epochs=x"],

@@ -15,10 +15,10 @@ from dataenv.env import DataEnv
 from dataenv.evaluation import evaluate
 from dataenv.policy import Episode, run_episode
 from dataenv.presets import EnvConfig
-from dataenv.rows import WorkingSet
+from dataenv.rows import Row, WorkingSet
 from dataenv.statistics import smallest_detectable_gain
 from dataenv.students import load_student
-from dataenv.tasks.procedural.targets import build_task, get_domain
+from dataenv.world import open_world
 
 
 def run_to_folder(
@@ -128,7 +128,7 @@ def dry_run(config: EnvConfig) -> dict[str, Any]:
     """What a run may cost at most, and what it could show.
 
     The seconds are those of training and evaluating after every training and of scoring at the end,
-    extrapolated from `PROBE_ROWS` rows and items of a target of the domain, measured now.
+    extrapolated from `PROBE_ROWS` rows and items of a target, measured now.
     """
     return {
         "calls": config.calls,
@@ -146,22 +146,23 @@ PROBE_ROWS = 32
 
 def _expected_seconds(config: EnvConfig) -> float:
     student = load_student(config.student, config.threads)
-    task = build_task(
-        get_domain(config.domain), 0, public=PROBE_ROWS, reward=0, private=1, seeds=0, retention=0
+    world = open_world(
+        dataclasses.replace(config, public=PROBE_ROWS, reward=0, private=1, seeds=0, pool=0)
     )
-    assert task.reference is not None
-    rows = WorkingSet(tuple(task.reference(PROBE_ROWS, 0)))
+    task = world.task(world.targets["train"].start)
+    items = task.public[:PROBE_ROWS]
+    rows = WorkingSet(tuple(Row(i.instruction, i.input, i.solution) for i in items))
     one_pass = dataclasses.replace(config.training, epochs=1)
     for _ in range(2):  # the first pass warms up
         trained = student.train(rows, one_pass, "probe")
         began = time.perf_counter()
-        evaluate(student, trained, task.public, task.grader, config.decoding)
-        item_seconds = (time.perf_counter() - began) / PROBE_ROWS
-    row_seconds = trained.seconds / PROBE_ROWS
-    items = config.public + config.reward + config.retention
+        evaluate(student, trained, items, task.grader, config.decoding)
+        item_seconds = (time.perf_counter() - began) / len(items)
+    row_seconds = trained.seconds / len(rows)
+    asked = config.public + config.reward + config.retention
     training = config.max_rows * config.training.epochs * row_seconds
-    return config.trainings * (training + items * item_seconds) + (
-        (items + 2 * config.private) * item_seconds
+    return config.trainings * (training + asked * item_seconds) + (
+        (asked + 2 * config.private) * item_seconds
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers import __version__ as transformers_version
+from transformers.utils import logging
 
 from dataenv.config import DecodingConfig, TrainingConfig
 from dataenv.hashing import digest, seed_of
@@ -35,6 +36,17 @@ def isolated_torch(seed: int, threads: int = 1) -> Iterator[None]:
             torch.set_num_threads(before)
 
 
+@contextlib.contextmanager
+def _without_progress_bars() -> Iterator[None]:
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
 class LocalStudent:
     """A causal language model on this machine.
 
@@ -50,9 +62,10 @@ class LocalStudent:
     ) -> None:
         self.path, self.name, self.threads = str(path), name or str(path), threads
         self._workers = lean.Workers(threads if device == "cpu" else 1)
-        tokenizer = AutoTokenizer.from_pretrained(self.path)
+        with _without_progress_bars():
+            tokenizer = AutoTokenizer.from_pretrained(self.path)
+            model: Any = AutoModelForCausalLM.from_pretrained(self.path, dtype=torch.float32)
         self.format = ChatFormat.of(tokenizer)
-        model: Any = AutoModelForCausalLM.from_pretrained(self.path, dtype=torch.float32)
         self._model: Any = model.to(device).eval()
         self._base = {k: v.clone() for k, v in self._model.state_dict().items()}
         self._loaded: Any = None  # the weights that the model holds now; None is the base

@@ -64,6 +64,10 @@ class Grader:
     extract: Callable[[str], str | None]
     equal: Callable[[str, str], bool]
 
+    def check(self, gold: str) -> None:
+        """Raises `ConfigError` if `gold` cannot be read; `grade` may stop before it looks."""
+        self.equal("", gold)
+
     def grade(self, prediction_text: str, gold: str) -> Verdict:
         """Grades one text.
 

@@ -6,9 +6,10 @@ from fractions import Fraction
 
 import pytest
 
+from dataenv.presets import SPLITS
 from dataenv.tasks.graders import get_grader
 from dataenv.tasks.procedural import arithmetic, general, science
-from dataenv.tasks.procedural.targets import DOMAINS, SPLITS, build_task, draw_target
+from dataenv.tasks.procedural.targets import DOMAINS, build_task, draw_target
 
 SKILLS = [(d.name, s) for d in DOMAINS.values() for s in d.skills]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+from dataenv.tasks.procedural import special
 from dataenv.tasks.procedural.code_ops import PRIMITIVES, Trace, hinted
 from dataenv.tasks.procedural.code_snippets import VARIABLES, Snippet, build, chain
 from dataenv.tasks.procedural.code_words import HIGHEST, KINDS, NUMBER_HIGHEST, random_word
@@ -471,6 +472,7 @@ DOMAIN = Domain(
     description="What a small Python program evaluates to: say in words what it does, then do it.",
     answer_format="The solution ends with 'Answer: ' and the value as a Python literal.",
     grader="literal",
-    skills=_by_name(*SINGLE_SKILLS, *CHAINED_SKILLS, *PLANNED_SKILLS),
+    skills=_by_name(*SINGLE_SKILLS, *CHAINED_SKILLS, *PLANNED_SKILLS, *special.CODE),
     executable=True,
+    special_topics=special.CODE_TOPICS,
 )

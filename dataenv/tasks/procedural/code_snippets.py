@@ -54,7 +54,7 @@ VARIABLES: Mapping[str, tuple[str, tuple[str, str, str]]] = {
 FUNCTION_NAMES = ("f", "g", "run")
 BUILTINS = {
     each.__name__: each
-    for each in (abs, any, enumerate, len, list, max, min, range, sorted, sum, zip)
+    for each in (abs, any, chr, enumerate, len, list, max, min, ord, range, sorted, sum, zip)
 }
 DRAW_ATTEMPTS = 500
 LARGEST = 200  # of a number by itself; what is drawn stays below

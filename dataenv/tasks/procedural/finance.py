@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from dataenv.tasks.procedural import arithmetic
+from dataenv.tasks.procedural import arithmetic, special
 from dataenv.tasks.procedural.laws import (
     Composition,
     Frame,
@@ -18,6 +18,7 @@ from dataenv.tasks.procedural.laws import (
     Quantity,
     build_skills,
     draw_nice,
+    exact_values,
     positive,
 )
 from dataenv.tasks.procedural.skill import Domain, Parameters, Skill
@@ -1502,6 +1503,7 @@ LAWS = (
             ),
         },
     ),
+    *special.FINANCE_LAWS,
 )
 
 COMPOSITIONS = (
@@ -1553,7 +1555,7 @@ class Plan:
 
     def write(self, values: Parameters, misread: int | None = None) -> tuple[str, Fraction]:
         """The worked solution and its value; with `misread`, one formula is wrong."""
-        given = exact(values)
+        given = exact_values(values)
         known = given | {name: pick(given.values()) for name, pick in self.picks.items()}
         texts = [f"{name} = {arithmetic.render_number(known[name])}" for name in self.picks]
         value = Fraction(0)
@@ -1578,15 +1580,10 @@ class Plan:
             reserved_templates=_pairs(self.reserved_settings, self.reserved_questions),
             draw=draw_nice(self.quantities, self.write),
             work=lambda values: self.write(values)[0],
-            oracle=lambda values: round_money(self.oracle(exact(values))),
+            oracle=lambda values: round_money(self.oracle(exact_values(values))),
             keywords=(self.name.replace("_", " "), self.topic),
             mistaken=lambda values, which: positive(*self.write(values, which)),
         )
-
-
-def exact(values: Parameters) -> dict[str, Fraction]:
-    """Parameters as exact numbers."""
-    return {name: Fraction(str(value)) for name, value in values.items()}
 
 
 def round_money(value: Fraction | float) -> str:
@@ -2053,7 +2050,7 @@ TABLES = (
 
 
 def _with_oracle(skill: Skill, oracle: Callable[[Mapping[str, Fraction]], float]) -> Skill:
-    return replace(skill, oracle=lambda values: round_money(oracle(exact(values))))
+    return replace(skill, oracle=lambda values: round_money(oracle(exact_values(values))))
 
 
 def build_all() -> dict[str, Skill]:
@@ -2061,7 +2058,8 @@ def build_all() -> dict[str, Skill]:
     skills = build_skills(LAWS, COMPOSITIONS, FRAMES, RESERVED_FRAMES)
     for name, oracle in FINANCIAL_ORACLES.items():
         skills[name] = _with_oracle(skills[name], oracle)
-    return skills | {plan.name: plan.skill() for plan in COMPOUND + TABLES}
+    skills |= {plan.name: plan.skill() for plan in COMPOUND + TABLES}
+    return skills | {skill.name: skill for skill in special.FINANCE}
 
 
 DOMAIN = Domain(
@@ -2072,4 +2070,5 @@ DOMAIN = Domain(
     "problem.",
     grader="numeric",
     skills=build_all(),
+    special_topics=special.FINANCE_TOPICS,
 )

@@ -174,11 +174,12 @@ def _collect(tree: arithmetic.Tree, names: set[str]) -> None:
         _collect(tree[2], names)
 
 
-def _fractions(parameters: Parameters) -> dict[str, Fraction]:
+def exact_values(parameters: Parameters) -> dict[str, Fraction]:
+    """Parameters as exact numbers."""
     return {name: Fraction(str(value)) for name, value in parameters.items()}
 
 
-def _write_step(
+def write_step(
     law: Law, unknown: str, values: Mapping[str, Fraction], misread: int | None = None
 ) -> tuple[str, Fraction]:
     """One law applied: ``force = mass * acceleration = 4 * 7 = 28``, and its value.
@@ -233,10 +234,10 @@ def _law_skill(
     quantities = {s: q for s, q in law.quantities.items() if s != unknown}
 
     def work(values: Parameters) -> tuple[str, Fraction]:
-        return _write_step(law, unknown, _fractions(values))
+        return write_step(law, unknown, exact_values(values))
 
     def oracle(values: Parameters) -> str:
-        return arithmetic.render_number(solver(law.equation, unknown)(_fractions(values)))
+        return arithmetic.render_number(solver(law.equation, unknown)(exact_values(values)))
 
     nouns = law.quantities[unknown].nouns
     return Skill(
@@ -252,7 +253,7 @@ def _law_skill(
         oracle=oracle,
         keywords=_keywords(law, unknown),
         mistaken=lambda values, which: positive(
-            *_write_step(law, unknown, _fractions(values), which)
+            *write_step(law, unknown, exact_values(values), which)
         ),
     )
 
@@ -270,17 +271,17 @@ def _composed_skill(
     }
 
     def split(values: Parameters, prefix: str) -> dict[str, Fraction]:
-        exact = _fractions(values)
+        exact = exact_values(values)
         return {n.removeprefix(prefix): v for n, v in exact.items() if n.startswith(prefix)}
 
     def work(values: Parameters, misread: int | None = None) -> tuple[str, Fraction]:
         wrong_first = misread if misread is not None and misread % 2 == 0 else None
         wrong_second = misread if misread is not None and misread % 2 else None
-        text, value = _write_step(first, each.gives, split(values, "a_"), wrong_first)
+        text, value = write_step(first, each.gives, split(values, "a_"), wrong_first)
         if value <= 0:
             raise arithmetic.NotNice(f"{value} is not positive")
         inputs = split(values, "b_") | {each.takes: value}
-        rest, answer = _write_step(second, each.solves, inputs, wrong_second)
+        rest, answer = write_step(second, each.solves, inputs, wrong_second)
         return f"{text}, {rest}", answer
 
     def oracle(values: Parameters) -> str:

@@ -7,6 +7,7 @@ real magnitudes (mg and mmol, kg/L and kPa, km/s for seismic waves).
 
 from __future__ import annotations
 
+from dataenv.tasks.procedural import special
 from dataenv.tasks.procedural.laws import Composition, Frame, Law, Quantity, build_skills
 from dataenv.tasks.procedural.skill import Domain
 
@@ -1390,6 +1391,7 @@ LAWS = (
     *_CHEMISTRY,
     *_ATOMS,
     *_STATISTICS,
+    *special.SCIENCE_LAWS,
 )
 
 COMPOSITIONS = (
@@ -1414,5 +1416,7 @@ DOMAIN = Domain(
     description="Quantitative problems from school science: apply the right law, step by step.",
     answer_format="The solution ends with 'Answer: ' and a plain number in the problem's unit.",
     grader="numeric",
-    skills=build_skills(LAWS, COMPOSITIONS, FRAMES, RESERVED_FRAMES),
+    skills=build_skills(LAWS, COMPOSITIONS, FRAMES, RESERVED_FRAMES)
+    | {skill.name: skill for skill in special.SCIENCE},
+    special_topics=special.SCIENCE_TOPICS,
 )

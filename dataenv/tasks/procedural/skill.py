@@ -87,6 +87,7 @@ class Domain:
         grader: A name in `dataenv.tasks.graders.GRADERS`.
         skills: By name.
         executable: Whether answers can be checked by running something.
+        special_topics: Those whose skills are learned unlike the others; every target has one.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Domain:
     grader: str
     skills: Mapping[str, Skill]
     executable: bool = False
+    special_topics: tuple[str, ...] = ()
     _index: dict[str, list] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property

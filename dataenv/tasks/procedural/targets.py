@@ -23,14 +23,10 @@ DOMAINS: dict[str, Domain] = {
     domain.name: domain for domain in (science.DOMAIN, code.DOMAIN, finance.DOMAIN)
 }
 
-SPLITS = {
-    "train": range(0, 10**6),
-    "validation": range(10**6, 2 * 10**6),
-    "test": range(2 * 10**6, 3 * 10**6),
-}
-"""Disjoint ranges of target numbers: what is learned on one is tested on another."""
-
-TOPICS_PER_TARGET = (4, 5)
+PLAIN_TOPICS = (3, 4)
+"""How many topics a target has besides a special one."""
+SPECIAL_SHARE = 0.5
+"""Weight of the special topic beside that of a plain one."""
 SKILLS_PER_TOPIC = 2
 DIFFICULTIES = {1: 0.4, 2: 0.4, 3: 0.2}
 RESERVED_SHARE = 0.25
@@ -67,10 +63,13 @@ def get_domain(name: str) -> Domain:
 def draw_target(domain: Domain, number: int) -> Target:
     """The target of a number: a few topics, a few skills of each, Dirichlet weights."""
     rng = rng_of("target", domain.name, number)
-    topics = rng.sample(domain.topics, rng.randint(*TOPICS_PER_TARGET))
+    plain = [topic for topic in domain.topics if topic not in domain.special_topics]
+    topics = rng.sample(plain, rng.randint(*PLAIN_TOPICS)) + rng.sample(domain.special_topics, 1)
     weights: dict[str, float] = {}
     for topic in topics:
         share = rng.gammavariate(2.0, 1.0)
+        if topic in domain.special_topics:
+            share *= SPECIAL_SHARE
         skills = sorted(s.name for s in domain.skills.values() if s.topic == topic)
         for skill in rng.sample(skills, min(SKILLS_PER_TOPIC, len(skills))):
             weights[skill] = share * rng.gammavariate(1.5, 1.0)
@@ -96,7 +95,7 @@ def build_task(
 
     Args:
         domain: Where the problems come from.
-        number: The target's number; see `SPLITS`.
+        number: The target's number; see `dataenv.presets.SPLITS`.
         public, reward, private, seeds, retention, pool: How many items or rows of each kind.
     """
     target = draw_target(domain, number)

@@ -1,0 +1,102 @@
+"""What an environment is about: the tasks and teachers behind `EnvConfig.domain`.
+
+A domain is a name of the offline table, or a user's own task folder (`dataenv.tasks.folder`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dataenv.errors import ConfigError
+from dataenv.presets import SPLITS, EnvConfig
+from dataenv.tasks.base import Task
+from dataenv.teachers.base import CallError, ChatRequest, Completion, Teacher
+from dataenv.teachers.broker import Expert
+
+Teachers = tuple[Teacher, dict[str, Expert]]
+
+
+@dataclass(frozen=True)
+class World:
+    """Where tasks and teachers come from.
+
+    Args:
+        targets: Numbers of the targets of each split.
+        task: The task of a target.
+        teachers: ``teachers(key, rates)``: the teacher of an episode, and the experts beside it.
+    """
+
+    targets: Mapping[str, range]
+    task: Callable[[int], Task]
+    teachers: Callable[[str, Mapping[str, float]], Teachers]
+
+
+def is_folder(domain: str) -> bool:
+    """Whether a domain is a user's own folder."""
+    return "/" in domain or Path(domain).is_dir()
+
+
+def open_world(config: EnvConfig) -> World:
+    """The world of a configuration.
+
+    Raises:
+        UnknownNameError: There is no such domain.
+        ConfigError: Something is wrong with a task folder.
+    """
+    return _folder_world(config) if is_folder(config.domain) else _procedural_world(config)
+
+
+def _procedural_world(config: EnvConfig) -> World:
+    from dataenv.tasks.procedural.targets import build_task, get_domain
+    from dataenv.teachers.procedural import ProceduralTeacher, experts_of, profile_of
+
+    domain = get_domain(config.domain)
+    sizes = {
+        name: getattr(config, name)
+        for name in ("public", "reward", "private", "seeds", "retention", "pool")
+    }
+
+    def teachers(key: str, rates: Mapping[str, float]) -> Teachers:
+        teacher = ProceduralTeacher(domain, profile_of(key, **rates))
+        return teacher, experts_of(domain, key, domain.executable)
+
+    return World(SPLITS, lambda number: build_task(domain, number, **sizes), teachers)
+
+
+def _folder_world(config: EnvConfig) -> World:
+    from dataenv.tasks.folder import load_folder
+
+    if config.calls:
+        raise ConfigError(
+            f"the teacher {config.teacher!r} knows the offline domains only, not "
+            f"{config.domain!r}; set calls=0 and curate the folder's pool.jsonl"
+        )
+    task = load_folder(Path(config.domain), config.retention)
+    only = dict.fromkeys(SPLITS, range(1))
+    return World(only, lambda number: task, lambda key, rates: (NoTeacher(), {}))
+
+
+def folder_fields(folder: str) -> dict[str, Any]:
+    """The fields of `EnvConfig` that a task folder decides.
+
+    Raises:
+        ConfigError: Something is wrong in the folder.
+    """
+    from dataenv.tasks.folder import load_folder
+
+    task = load_folder(Path(folder))
+    sizes = {name: len(getattr(task, name)) for name in ("public", "reward", "private", "pool")}
+    return {"domain": folder, "calls": 0, "min_rows": 1, "seeds": len(task.seeds), **sizes}
+
+
+class NoTeacher:
+    """Stands where there is none; a budget of 0 calls keeps it from being asked."""
+
+    name = "none"
+
+    def complete(self, requests: Sequence[ChatRequest]) -> list[Completion | CallError]:
+        """Refuses everything, free of charge."""
+        return [CallError("server", "there is no teacher", charged=False) for _ in requests]
