@@ -46,9 +46,10 @@ def test_words_examples_and_topics_narrow_what_is_drawn(env):
     words = env.task.pool[0].prompt.split()
     assert drawn(env, n=1, query=" ".join(words))[0].prompt == env.task.pool[0].prompt
     item, of = env.task.public[0], env.topics.topic_of
-    by_chance = sum(of(row.prompt) == of(item.prompt) for row in env.task.pool) / len(env.task.pool)
-    close = [of(row.prompt) for row in drawn(env, n=10, like=[item.id])]
-    assert close.count(of(item.prompt)) / 10 > 1.5 * by_chance
+    same = [each.id for each in env.task.public if each.topic == item.topic]
+    close = [of(row.prompt) for row in drawn(env, n=10, like=same)]
+    by_chance = sum(of(row.prompt) == item.topic for row in env.task.pool) / len(env.task.pool)
+    assert close.count(item.topic) / 10 > 2 * by_chance
     assert {env.topics.topic_of(r.prompt) for r in drawn(env, n=5, topic=item.topic)} == {
         item.topic
     }
