@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dataenv.baselines.fixed import Mirror, RandomMix
+from dataenv.baselines.fixed import Headroom, Mirror, MirrorSecond, RandomMix
+from dataenv.baselines.privileged import Privileged
 from dataenv.baselines.references import MatchedClean, MatchedTeacher
 
 BASELINES: dict[str, Callable[[], Any]] = {
     "random_mix": RandomMix,
     "mirror": Mirror,
+    "mirror_second": MirrorSecond,
+    "headroom": Headroom,
     "matched_teacher": MatchedTeacher,
     "matched_clean": MatchedClean,
+    "privileged": Privileged,
 }
 
-REFERENCES = frozenset({"matched_teacher", "matched_clean"})
-"""They see what no controller sees: rows from the private distribution."""
+REFERENCES = frozenset({"matched_teacher", "matched_clean", "privileged"})
+"""They see what no controller sees: rows from the private distribution, or the private score."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from dataenv.evaluation import EvalReport
 from dataenv.hashing import rng_of
-from dataenv.policy import Briefing, more_like
+from dataenv.policy import Briefing, affordable_rows, more_like
 
 
 class Recipe:
@@ -27,6 +27,12 @@ class Recipe:
     def act(self, observation: Mapping[str, Any], report: EvalReport) -> dict[str, Any]:
         """The next of the plan."""
         return self.queue.pop(0) if self.queue else {"op": "submit"}
+
+
+def checked_and_trained(briefing: Briefing, by: str = "teacher") -> list[dict[str, Any]]:
+    """The end of a recipe; without a teacher nobody can check."""
+    check = [{"op": "verify", "by": by}] if briefing.limits["calls"] else []
+    return [*check, {"op": "dedup"}, {"op": "train"}]
 
 
 class RandomMix(Recipe):
@@ -49,11 +55,11 @@ class Mirror(Recipe):
     """Problems like the public items, in their proportions; verified, deduplicated, trained."""
 
     name = "mirror"
+    checker, check_price = "teacher", 1
 
     def plan(self, briefing: Briefing) -> list[dict[str, Any]]:
-        """A call to write and one to check for each row; batches of at most 64 examples."""
-        calls, room = briefing.limits["calls"], int(1.5 * briefing.limits["max_rows"])
-        rows = min(int(calls // 2), room) if calls else room
+        """Calls to write and to check for each row; batches of at most 64 examples."""
+        rows = affordable_rows(briefing, self.check_price)
         ids = [item.id for item in briefing.task.public]
         self.rng.shuffle(ids)
         chunks = [ids[at : at + 64] for at in range(0, len(ids), 64)]
@@ -62,5 +68,40 @@ class Mirror(Recipe):
             n = min(256, round(left / (len(chunks) - place)))
             writes.append(more_like(chunk, n, briefing))
             left -= n
-        check = [{"op": "verify"}] if calls else []
-        return [*writes, *check, {"op": "dedup"}, {"op": "train"}]
+        return [*writes, *checked_and_trained(briefing, self.checker)]
+
+
+class MirrorSecond(Mirror):
+    """The same with fewer rows, checked by the dear second teacher."""
+
+    name = "mirror_second"
+    checker, check_price = "second", 3
+
+
+class Headroom(Recipe):
+    """Sees the base's report and none after it: rows go where the base is wrong."""
+
+    name = "headroom"
+
+    def plan(self, briefing: Briefing) -> list[dict[str, Any]]:
+        """Waits for the report."""
+        self.briefing, self.planned = briefing, False
+        return []
+
+    def act(self, observation: Mapping[str, Any], report: EvalReport) -> dict[str, Any]:
+        """Plans once, by the public items that the base gets wrong."""
+        if not self.planned:
+            self.planned = True
+            self.queue = self._by_errors(report)
+        return super().act(observation, report)
+
+    def _by_errors(self, report: EvalReport) -> list[dict[str, Any]]:
+        rows = affordable_rows(self.briefing)
+        wrong = {each.name: each.n * (1 - each.score) for each in report.slices}
+        total = sum(wrong.values()) or 1.0
+        writes = []
+        for topic, errors in sorted(wrong.items(), key=lambda pair: -pair[1]):
+            ids = [item.id for item in self.briefing.task.public if item.topic == topic]
+            if n := round(rows * errors / total):
+                writes.append(more_like(ids, n, self.briefing))
+        return [*writes, *checked_and_trained(self.briefing)]

@@ -253,8 +253,13 @@ class DataEnv(gym.Env):
         if source == "teacher":
             rows = solved(rows, self._tools())
         state.rows = state.rows.extended(rows)
-        state.flags = (*state.flags, "privileged")
+        self.mark_privileged()
         self._refresh()
+
+    def mark_privileged(self) -> None:
+        """Marks the episode as one whose controller saw what none may see."""
+        state = self._running()
+        state.flags = tuple(dict.fromkeys((*state.flags, "privileged")))
 
     def operation_mask(self) -> dict[str, bool]:
         """Which operations can be of use now: exhausted budgets rule theirs out."""

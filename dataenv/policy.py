@@ -49,6 +49,16 @@ def more_like(ids: Sequence[str], n: int, briefing: Briefing) -> dict[str, Any]:
     return {"op": "draw", "n": min(n, 256), "like": list(ids[:64])}
 
 
+def affordable_rows(briefing: Briefing, check_price: int = 1, spare: float = 1.5) -> int:
+    """Rows that the calls pay for, written and checked, up to `spare` times the places of a set.
+
+    Some fail the check or are dropped, hence more than there are places. Without a teacher all of
+    them come from the pool.
+    """
+    calls, room = briefing.limits["calls"], int(spare * briefing.limits["max_rows"])
+    return min(int(calls // (1 + check_price)), room) if calls else room
+
+
 @dataclass(frozen=True)
 class Episode:
     """A finished episode."""

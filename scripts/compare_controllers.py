@@ -10,8 +10,6 @@ same for all controllers, so that they are compared under common random numbers.
 from __future__ import annotations
 
 import argparse
-import json
-import multiprocessing
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +17,7 @@ import numpy as np
 from dataenv.env import DataEnv
 from dataenv.policy import run_episode
 from dataenv.registry import env_config, make_policy
+from dataenv.runs.resumable import read_records, run_jobs
 from dataenv.runs.runner import result_of
 from dataenv.statistics import mean_bootstrap
 
@@ -45,13 +44,6 @@ def play(job: Job) -> list[dict]:
         record["scores"] = [[e.public.score, e.reward.score] for e in env.evaluations]
         records.append(record)
     return records
-
-
-def read(path: Path) -> list[dict]:
-    """All complete records of a file."""
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
 
 
 def table(records: list[dict]) -> str:
@@ -92,9 +84,8 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--table", action="store_true", help="only print the table")
     args = parser.parse_args()
-    records = read(args.out)
+    records = read_records(args.out)
     if not args.table:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
         done = {(r["task"], r["seed"]) for r in records}
         jobs = [
             (domain, number)
@@ -102,13 +93,7 @@ def main() -> None:
             for domain in DOMAINS
             if (domain.lower(), number) not in done
         ]
-        context = multiprocessing.get_context("spawn")
-        with context.Pool(args.processes) as pool, args.out.open("a") as out:
-            for place, results in enumerate(pool.imap_unordered(play, jobs), 1):
-                out.writelines(json.dumps(record) + "\n" for record in results)
-                out.flush()
-                print(f"{place}/{len(jobs)} targets", flush=True)
-        records = read(args.out)
+        records = run_jobs(play, jobs, args.out, args.processes)
     print(table(records))
 
 

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from functools import lru_cache
 from importlib.resources import files
+from pathlib import Path
 
 from dataenv.students.base import Student
 
 STUDENTS = {"nano-a": "nano_a"}
 """Names of the checkpoints that come with the package, and their folders."""
+
+
+def student_folder(name: str) -> Path:
+    """The checkpoint folder of a name of `STUDENTS`."""
+    return Path(str(files(__package__) / STUDENTS[name]))
 
 
 @lru_cache(maxsize=4)
@@ -22,7 +28,7 @@ def load_student(name: str, threads: int = 1) -> Student:
     from dataenv.errors import ConfigError
     from dataenv.students.local import LocalStudent
 
-    path = str(files(__package__) / STUDENTS[name]) if name in STUDENTS else name
+    path = student_folder(name) if name in STUDENTS else name
     try:
         return LocalStudent(path, name, threads)
     except (OSError, ValueError) as error:

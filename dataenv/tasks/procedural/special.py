@@ -386,15 +386,14 @@ def _rate_law(span: str, periods: str) -> Law:
     return Law(
         name=f"rate_per_{span.replace('-', '_')}",
         topic="rate periods",
-        equation=f"I = P*r*t{periods}/100 + b",
+        equation=f"I = P*r*t{periods}/100",
         quantities={
             "I": Quantity(("payout", "income"), "dollars", 4, 500),
-            "P": Quantity(("stake", "sum put in"), "dollars", 100, 900, 100),
+            "P": Quantity(("stake", "sum put in"), "dollars", 50, 900, 10),
             "r": Quantity((f"rate per {span}", f"return per {span}"), "%", 2, 12),
             "t": Quantity(("term", "running time"), "years", 2, 5),
-            "b": Quantity(("bonus", "extra"), "dollars", 11, 99),
         },
-        formulas={"I": f"P/100*r*t{periods} + b"},
+        formulas={"I": f"P/100*r{periods}*t"},
         subjects=("a savings plan", "a note", "a trust"),
     )
 

@@ -1,0 +1,102 @@
+"""What the offline worlds are, as hashes: a comparison of controllers holds for one of them.
+
+`worlds.lock` is written by ``scripts/lock_worlds.py``; a test fails when anything here changes
+without a new `VERSION`. Results name version and hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from dataenv.hashing import digest, rng_of
+from dataenv.presets import PRESETS, EnvConfig
+
+VERSION = 1
+LOCK = Path(__file__).with_name("worlds.lock")
+
+
+def describe_worlds() -> dict[str, Any]:
+    """Knobs, and hashes of what they make: problems, targets, replies, weights."""
+    from dataenv.students import STUDENTS, student_folder
+    from dataenv.tasks.procedural.targets import DOMAINS
+
+    content = {
+        "presets": {name: asdict(EnvConfig(**fields)) for name, fields in PRESETS.items()},
+        "domains": {name: _domain(name) for name in DOMAINS},
+        "teacher": _teacher(),
+        "students": {name: _files(student_folder(name)) for name in STUDENTS},
+    }
+    return {"version": VERSION, "digest": digest(content), **content}
+
+
+def _domain(name: str) -> dict[str, Any]:
+    from dataenv.tasks.procedural import targets
+
+    domain = targets.DOMAINS[name]
+    problems: list[Any] = []
+    for skill in sorted(domain.skills):
+        rng = rng_of("lock", name, skill)
+        entry = domain.skills[skill]
+        problems.append((entry.open_templates, entry.reserved_templates, entry.parts))
+        for difficulty in (1, 2, 3):
+            problem = domain.sample(skill, difficulty, rng)
+            wrong = [domain.mistaken(problem, which) for which in range(3)]
+            problems.append((asdict(problem), [each and each.output for each in wrong]))
+    sizes = {"public": 20, "reward": 5, "private": 20, "seeds": 10, "retention": 5, "pool": 40}
+    tasks = [targets.build_task(domain, number, **sizes) for number in range(3)]
+    items = [
+        (task.public, task.reward, task.private, task.seeds, task.retention, task.pool)
+        for task in tasks
+    ]
+    drawn = [targets.draw_target(domain, number).weights for number in range(50)]
+    return {
+        "skills": len(domain.skills),
+        "topics": len(domain.topics),
+        "problems": digest(problems),
+        "targets": digest(drawn, repr(items)),
+    }
+
+
+def _teacher() -> dict[str, Any]:
+    from dataenv.tasks.procedural.targets import DOMAINS
+    from dataenv.teachers import TEACHERS, procedural
+    from dataenv.teachers.base import ChatRequest
+
+    replies = []
+    for name, domain in DOMAINS.items():
+        teacher = procedural.ProceduralTeacher(domain, procedural.profile_of("lock"))
+        wishes = [f"Write one problem about {topic}." for topic in domain.topics]
+        requests = [
+            ChatRequest((("user", wish),), sample_index=i) for i in (0, 1) for wish in wishes
+        ]
+        replies.append((name, [repr(reply) for reply in teacher.complete(requests)]))
+    return {
+        "profile": asdict(procedural.TeacherProfile()),
+        "named": TEACHERS,
+        "second": {**procedural.SECOND, "price": procedural.SECOND_PRICE},
+        "execution": {"price": procedural.EXECUTION_PRICE},
+        "replies": digest(replies),
+    }
+
+
+def _files(folder: Path) -> str:
+    files = [*sorted(folder.glob("*.safetensors")), folder / "tokenizer.json"]
+    return hashlib.blake2b(
+        b"".join(file.read_bytes() for file in files), digest_size=16
+    ).hexdigest()
+
+
+@cache
+def locked() -> dict[str, Any]:
+    """The worlds as they were last locked."""
+    return json.loads(LOCK.read_text("utf-8"))
+
+
+def name_of_worlds() -> str:
+    """Version and hash, for records."""
+    return f"{locked()['version']}-{locked()['digest'][:12]}"

@@ -1,0 +1,56 @@
+"""Long experiments as files of records: what is there already is not run again."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def read_records(path: Path) -> list[dict[str, Any]]:
+    """All complete records of a file of JSON lines; a line cut off by a kill is left out."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines() if _is_whole(line)]
+
+
+def _is_whole(line: str) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+def run_jobs(
+    function: Callable[[Any], list[dict[str, Any]]], jobs: Sequence[Any], path: Path, processes: int
+) -> list[dict[str, Any]]:
+    """Runs jobs in processes of their own and adds the records of each to a file as it ends.
+
+    Args:
+        function: What is run; must be importable, as processes are spawned.
+        jobs: Its arguments.
+        path: The file.
+        processes: How many at a time.
+
+    Returns:
+        All records of the file.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _end_cut_line(path)
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(processes) as pool, path.open("a", encoding="utf-8") as out:
+        for place, records in enumerate(pool.imap_unordered(function, jobs), 1):
+            out.writelines(json.dumps(record) + "\n" for record in records)
+            out.flush()
+            print(f"{place}/{len(jobs)}", flush=True)
+    return read_records(path)
+
+
+def _end_cut_line(path: Path) -> None:
+    """So that what follows a cut-off line is not lost with it."""
+    if path.exists() and not path.read_bytes().endswith(b"\n"):
+        with path.open("a", encoding="utf-8") as out:
+            out.write("\n")

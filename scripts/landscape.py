@@ -1,0 +1,260 @@
+"""What kinds of sets are worth: private score of one change at a time; resumable.
+
+    python scripts/landscape.py --out records/landscape.jsonl --targets 5
+    python scripts/landscape.py --out records/landscape.jsonl --table
+
+Every set is trained twice: for the epochs of `-fast`, and for a fixed number of optimiser steps, so
+that more rows are not just more training. Sets are made of rows from the target itself, but for the
+pool's and the controllers'. With another `--student` the same sets are trained on another base:
+`--compare` then says how often two sets come in the same order on both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import itertools
+import random
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from dataenv.env import DataEnv
+from dataenv.evaluation import evaluate
+from dataenv.hashing import rng_of
+from dataenv.policy import run_episode
+from dataenv.registry import env_config, make_policy
+from dataenv.rows import Provenance, Row, WorkingSet
+from dataenv.runs.resumable import read_records, run_jobs
+from dataenv.statistics import mean_bootstrap, wilson
+from dataenv.students import load_student
+from dataenv.students.base import BASE
+from dataenv.tasks.procedural.skill import Domain, Problem
+from dataenv.tasks.procedural.targets import DOMAINS, draw_target, to_row
+from dataenv.teachers.procedural import MISCONCEPTIONS, slipped
+
+FIRST_TARGET = 1_000_500  # validation targets that no other comparison uses
+STEPS = 96
+"""Optimiser steps of the second regime: 8 epochs of 96 rows in batches of 8."""
+WRONG = 0.3
+COMMONEST = 5
+
+
+class Sets:
+    """Makes the sets of one target.
+
+    Args:
+        domain: A name of the offline table.
+        number: Of the target, counted from `FIRST_TARGET`.
+    """
+
+    def __init__(self, domain: str, number: int) -> None:
+        self.domain: Domain = DOMAINS[domain]
+        self.number = FIRST_TARGET + number
+        self.config = env_config(f"{domain.capitalize()}-fast-v0", split="validation")
+        self.env = DataEnv(config=self.config)
+        self.env.reset(seed=number, options={"target": self.number})
+        self.size = self.config.max_rows
+        reference = self.env.task.reference
+        assert reference is not None
+        self.clean = reference(4 * self.size, number)
+
+    def problem(self, row: Row) -> Problem:
+        """The problem that a row is about."""
+        found = self.domain.recognise(row.prompt)
+        assert found is not None
+        skill, parameters = found
+        return self.domain.build(skill, parameters, skill.open_templates[0], 1, False)
+
+    def _spoilt(self, misconceived: bool) -> list[Row]:
+        """Clean rows of which some are wrong; of misconceived ones each skill has its own."""
+        rng = rng_of("spoilt", self.number, misconceived)
+        rows = []
+        for row in self.clean[: self.size]:
+            if rng.random() < WRONG:
+                problem, wrong = self.problem(row), None
+                held = rng_of("held", self.number, problem.skill).randrange(MISCONCEPTIONS)
+                for which in range(MISCONCEPTIONS if misconceived else 0):
+                    found = self.domain.mistaken(problem, held + which)
+                    if found and found.answer != problem.answer:
+                        wrong = found
+                        break
+                row = dataclasses.replace(row, output=(wrong or slipped(problem, rng)).output)
+            rows.append(row)
+        return rows
+
+    def _of_teacher(self, check: str) -> tuple[Row, ...]:
+        """The teacher's solutions of the target's problems, checked."""
+        fork = DataEnv(config=dataclasses.replace(self.config, calls=10_000))
+        fork.reset(seed=self.number, options={"target": self.number})
+        fork.insert_reference("teacher", self.size, self.number)
+        if check:
+            fork.step({"op": "verify", "by": check})
+        return fork.working_set.rows
+
+    def _commonest(self) -> list[Row]:
+        skills = Counter(self.problem(row).skill for row in self.clean)
+        wanted = {skill for skill, _ in skills.most_common(COMMONEST)}
+        chosen = [row for row in self.clean if self.problem(row).skill in wanted]
+        return chosen[: self.size]
+
+    def _rephrased(self) -> list[Row]:
+        """The same problems, in none of the phrasings that only test items have."""
+        rows = []
+        for row in self.clean[: self.size]:
+            problem = self.problem(row)
+            skill = self.domain.skills[problem.skill]
+            rng = rng_of("phrasing", row.id)
+            template = rng.choice(skill.open_templates)
+            built = self.domain.build(skill, dict(problem.parameters), template, 1, False)
+            rows.append(to_row(built, Provenance("reference")))
+        return rows
+
+    def _mismatched(self) -> list[Row]:
+        """Clean rows of another target."""
+        other = draw_target(self.domain, self.number + 250)
+        rng = random.Random(self.number)
+        problems = [other.draw(self.domain, rng, 0.0) for _ in range(self.size)]
+        return [to_row(problem, Provenance("reference")) for problem in problems]
+
+    def _played(self, policy: str) -> WorkingSet:
+        """What a controller submits."""
+        env = DataEnv(config=dataclasses.replace(self.config, score_private=False))
+        run_episode(env, make_policy(policy), self.number, {"target": self.number})
+        return env.submission()
+
+    def all(self) -> dict[str, WorkingSet]:
+        """Every set, by name."""
+        clean = self.clean[: self.size]
+        losses = self.env.student.log_likelihood(
+            BASE, [row.prompt for row in clean], [row.output for row in clean]
+        )
+        easy_first = [
+            row for _, row in sorted(zip(losses, clean, strict=True), key=lambda p: -p[0])
+        ]
+        executable = {"teacher, execution": "execution"} if self.domain.executable else {}
+        checks = {"teacher": "", "teacher, asked again": "teacher", "teacher, second": "second"}
+        plain = {
+            "clean": clean,
+            "clean, a quarter": clean[: self.size // 4],
+            "clean, four times": self.clean,
+            "30% slips": self._spoilt(False),
+            "30% misconceptions": self._spoilt(True),
+            "75% duplicates": clean[: self.size // 4] * 4,
+            "five commonest skills": self._commonest(),
+            "open phrasings only": self._rephrased(),
+            "another target": self._mismatched(),
+            "pool": list(self.env.task.pool[: self.size]),
+        }
+        plain |= {name: list(self._of_teacher(by)) for name, by in (checks | executable).items()}
+        return {
+            **{name: WorkingSet(tuple(rows)) for name, rows in plain.items()},
+            "easy to hard": WorkingSet(tuple(easy_first), sequential=True),
+            **{name: self._played(name) for name in ("random_mix", "mirror", "feedback")},
+        }
+
+
+def play(job: tuple[str, int, str]) -> list[dict]:
+    """All sets of one target in both regimes; runs in a worker process."""
+    domain, number, student_name = job
+    sets = Sets(domain, number)
+    task, config = sets.env.task, sets.config
+    student = load_student(student_name)
+
+    def score(rows: WorkingSet, epochs: int) -> float:
+        training = dataclasses.replace(config.training, epochs=max(1, epochs))
+        trained = student.train(rows, training, str(number)) if len(rows) else BASE
+        return evaluate(student, trained, task.private, task.grader, config.decoding).score
+
+    found = {"base": [score(WorkingSet(), 1)] * 2}
+    rows_of = {}
+    for name, rows in sets.all().items():
+        batches = -(-len(rows) // config.training.batch_size)
+        at_steps = round(STEPS / max(1, batches))
+        found[name] = [score(rows, config.training.epochs), score(rows, at_steps)]
+        rows_of[name] = len(rows)
+    names = {"domain": domain, "number": number, "student": student_name}
+    return [{**names, "scores": found, "rows": rows_of}]
+
+
+def table(records: list[dict]) -> str:
+    """Mean private scores, and paired differences to `clean`, for both regimes."""
+    lines = []
+    for domain in DOMAINS:
+        mine = [r for r in records if r["domain"] == domain]
+        if not mine:
+            continue
+        lines += [
+            "",
+            f"{domain}, {len(mine)} targets",
+            "",
+            "| set | rows | epochs | minus clean (points) | steps | minus clean (points) |",
+            "|---|---|---|---|---|---|",
+        ]
+        for name in mine[0]["scores"]:
+            shared = [r for r in mine if name in r["scores"]]
+            cells = [f"{np.mean([r['rows'].get(name, 0) for r in shared]):.0f}"]
+            for regime in (0, 1):
+                values = [r["scores"][name][regime] for r in shared]
+                paired = [
+                    100 * (r["scores"][name][regime] - r["scores"]["clean"][regime]) for r in shared
+                ]
+                spread = mean_bootstrap(paired)
+                cells.append(f"{np.mean(values):.3f}")
+                cells.append(f"{np.mean(paired):+.1f} [{spread.low:+.1f}, {spread.high:+.1f}]")
+            lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+SEPARABLE = 0.05
+"""Two sets are told apart if their scores on the first base differ by more."""
+
+
+def compare(records: list[dict], one: str, other: str) -> str:
+    """How often two sets come in the same order on two bases."""
+    keyed = {(r["domain"], r["number"], r["student"]): r["scores"] for r in records}
+    same = total = 0
+    for (domain, number, student), scores in keyed.items():
+        twin = keyed.get((domain, number, other))
+        if student != one or twin is None:
+            continue
+        for a, b in itertools.combinations(sorted(set(scores) - {"base"}), 2):
+            difference = scores[a][0] - scores[b][0]
+            if abs(difference) > SEPARABLE:
+                total += 1
+                same += difference * (twin[a][0] - twin[b][0]) > 0
+    spread = wilson(same, total)
+    return (
+        f"{one} and {other}: {same} of {total} pairs in the same order, "
+        f"{same / max(1, total):.3f} [{spread.low:.3f}, {spread.high:.3f}]"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--student", default="nano-a")
+    parser.add_argument("--targets", type=int, default=5)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--table", action="store_true", help="only print the table")
+    parser.add_argument("--compare", nargs=2, metavar="STUDENT", help="only compare two bases")
+    args = parser.parse_args()
+    records = read_records(args.out)
+    if args.compare:
+        print(compare(records, *args.compare))
+        return
+    if not args.table:
+        done = {(r["domain"], r["number"], r["student"]) for r in records}
+        jobs = [
+            (domain, number, args.student)
+            for number in range(args.targets)
+            for domain in DOMAINS
+            if (domain, number, args.student) not in done
+        ]
+        records = run_jobs(play, jobs, args.out, args.processes)
+    print(table([r for r in records if r["student"] == args.student]))
+
+
+if __name__ == "__main__":
+    main()

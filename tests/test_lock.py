@@ -1,0 +1,24 @@
+"""The worlds are the ones that results were made in."""
+
+import json
+
+from dataenv.lock import describe_worlds, locked, name_of_worlds
+
+
+def test_the_worlds_are_the_locked_ones():
+    now = json.loads(json.dumps(describe_worlds()))
+    assert now == locked(), (
+        "a world has changed: see `python scripts/lock_worlds.py --check`, raise "
+        "dataenv.lock.VERSION and run `python scripts/lock_worlds.py`"
+    )
+
+
+def test_a_changed_knob_changes_the_hash(monkeypatch):
+    from dataenv.tasks.procedural import targets
+
+    before = describe_worlds()
+    monkeypatch.setattr(targets, "SPECIAL_SHARE", 0.4)
+    after = describe_worlds()
+    assert after["digest"] != before["digest"]
+    assert after["domains"]["code"]["problems"] == before["domains"]["code"]["problems"]
+    assert name_of_worlds().startswith(f"{before['version']}-")
