@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from dataenv.baselines.controls import ShuffledFeedback
 from dataenv.baselines.fixed import Headroom, Mirror, MirrorSecond, RandomMix
 from dataenv.baselines.privileged import Privileged
 from dataenv.baselines.references import MatchedClean, MatchedTeacher
@@ -14,6 +15,7 @@ BASELINES: dict[str, Callable[[], Any]] = {
     "mirror": Mirror,
     "mirror_second": MirrorSecond,
     "headroom": Headroom,
+    "feedback_shuffled": ShuffledFeedback,
     "matched_teacher": MatchedTeacher,
     "matched_clean": MatchedClean,
     "privileged": Privileged,

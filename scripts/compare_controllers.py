@@ -1,6 +1,8 @@
 """Compares controllers on the same targets at equal budgets; resumable.
 
     python scripts/compare_controllers.py --out records/controllers.jsonl --targets 20
+    python scripts/compare_controllers.py --out records/controllers.jsonl --targets 20 \\
+        --controllers privileged
     python scripts/compare_controllers.py --out records/controllers.jsonl --table
 
 Every episode is one JSON line; episodes that are there are not run again. Target and seed are the
@@ -10,6 +12,7 @@ same for all controllers, so that they are compared under common random numbers.
 from __future__ import annotations
 
 import argparse
+import time
 from pathlib import Path
 
 import numpy as np
@@ -21,26 +24,37 @@ from dataenv.runs.resumable import read_records, run_jobs
 from dataenv.runs.runner import result_of
 from dataenv.statistics import mean_bootstrap
 
-CONTROLLERS = ("random", "random_mix", "mirror", "feedback", "matched_teacher", "matched_clean")
+CONTROLLERS = (
+    "random",
+    "random_mix",
+    "mirror",
+    "mirror_second",
+    "headroom",
+    "feedback",
+    "feedback_shuffled",
+    "matched_teacher",
+    "matched_clean",
+    "privileged",
+)
+DEFAULT = tuple(name for name in CONTROLLERS if name != "privileged")  # its search takes minutes
 DOMAINS = ("Science", "Code", "Finance")
 FIRST_TARGET = 1_000_000  # validation targets: the test ones are kept for later
 
-Job = tuple[str, int]
+Job = tuple[str, int, tuple[str, ...]]
 
 
 def play(job: Job) -> list[dict]:
-    """All controllers on one target of one domain; runs in a worker process."""
-    import time
-
-    domain, number = job
+    """Some controllers on one target of one domain; runs in a worker process."""
+    domain, number, names = job
     config = env_config(f"{domain}-fast-v0", split="validation")
     env, records = DataEnv(config=config), []
-    for name in CONTROLLERS:
-        began = time.monotonic()
+    for name in names:
+        began, policy = time.monotonic(), make_policy(name)
         options = {"target": FIRST_TARGET + number}
-        episode = run_episode(env, make_policy(name), number, options)
+        episode = run_episode(env, policy, number, options)
         record = result_of(env, episode, name, number, time.monotonic() - began)
         record["config"] = None  # the preset's, the same for all
+        record["search"] = getattr(policy, "cost", None)
         record["scores"] = [[e.public.score, e.reward.score] for e in env.evaluations]
         records.append(record)
     return records
@@ -49,8 +63,8 @@ def play(job: Job) -> list[dict]:
 def table(records: list[dict]) -> str:
     """Mean private scores with intervals over targets, and paired differences to mirror."""
     lines = [
-        "| domain | controller | targets | base | private | minus mirror (points) |",
-        "|---|---|---|---|---|---|",
+        "| domain | controller | targets | base | private | minus mirror (points) | calls |",
+        "|---|---|---|---|---|---|---|",
     ]
     for domain in DOMAINS:
         mine = [r for r in records if r["task"] == domain.lower()]
@@ -67,9 +81,28 @@ def table(records: list[dict]) -> str:
                 f"| {domain.lower()} | {name} | {len(chosen)} | "
                 f"{np.mean([r['base']['private'] for r in chosen]):.3f} | "
                 f"{np.mean(finals):.3f} [{low:.3f}, {high:.3f}] | "
-                f"{np.mean(paired):+.1f} [{d_low:+.1f}, {d_high:+.1f}] |"
+                f"{np.mean(paired):+.1f} [{d_low:+.1f}, {d_high:+.1f}] | "
+                f"{np.mean([r['budget']['calls']['used'] for r in chosen]):.0f} |"
             )
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *headroom(records)])
+
+
+def headroom(records: list[dict]) -> list[str]:
+    """How much of what there is to win `mirror` wins already, by domain."""
+    lines = []
+    for domain in map(str.lower, DOMAINS):
+        found: dict[str, dict[str, float]] = {}
+        for record in records:
+            if record["task"] == domain and record["policy"] in ("mirror", "privileged"):
+                gain = record["final"]["private"] - record["base"]["private"]
+                found.setdefault(record["target"], {})[record["policy"]] = gain
+        both = [gains for gains in found.values() if len(gains) == 2]
+        if both:
+            ratio = sum(g["mirror"] for g in both) / sum(g["privileged"] for g in both)
+            lines.append(
+                f"{domain}: (mirror - base) / (privileged - base) = {ratio:.2f}, {len(both)} targets"
+            )
+    return lines
 
 
 def _interval(values: list[float]) -> tuple[float, float]:
@@ -81,18 +114,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--targets", type=int, default=20)
+    parser.add_argument("--controllers", nargs="+", default=DEFAULT, choices=CONTROLLERS)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--table", action="store_true", help="only print the table")
     args = parser.parse_args()
     records = read_records(args.out)
     if not args.table:
-        done = {(r["task"], r["seed"]) for r in records}
-        jobs = [
-            (domain, number)
-            for number in range(args.targets)
-            for domain in DOMAINS
-            if (domain.lower(), number) not in done
-        ]
+        done = {(r["task"], r["seed"], r["policy"]) for r in records}
+        jobs = []
+        for number in range(args.targets):
+            for domain in DOMAINS:
+                names = [n for n in args.controllers if (domain.lower(), number, n) not in done]
+                if names:
+                    jobs.append((domain, number, tuple(names)))
         records = run_jobs(play, jobs, args.out, args.processes)
     print(table(records))
 

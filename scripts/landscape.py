@@ -119,10 +119,11 @@ class Sets:
         return [to_row(problem, Provenance("reference")) for problem in problems]
 
     def _played(self, policy: str) -> WorkingSet:
-        """What a controller submits."""
+        """What is trained of a controller's submission."""
         env = DataEnv(config=dataclasses.replace(self.config, score_private=False))
         run_episode(env, make_policy(policy), self.number, {"target": self.number})
-        return env.submission()
+        rows = env.submission()
+        return WorkingSet(rows.rows[: self.size], rows.sequential)
 
     def all(self) -> dict[str, WorkingSet]:
         """Every set, by name."""

@@ -77,8 +77,6 @@ PHASES = {
 }
 EXPOSURES = {0.0: 0.72, 0.05: 0.12, 0.25: 0.10, 1.0: 0.06}
 """Share of the laws that get each relative weight in the unhinted part of the mixture."""
-KEPT_SHARE = 0.8
-"""Share of the exposed laws that the last phase still exposes; the others are blanked."""
 
 
 def group_of(skill: str) -> str:
@@ -86,16 +84,19 @@ def group_of(skill: str) -> str:
     return skill if ">" in skill else skill.partition(":")[0]
 
 
-def exposure_of(base: str, phase: str) -> dict[tuple[str, str], float]:
-    """The weight of each skill in the unhinted part, drawn from the base's name."""
+def exposure_of(base: str) -> dict[tuple[str, str], float]:
+    """The weight of each skill in the unhinted part, drawn from the base's name.
+
+    Special topics are met by no base, neither as they are nor with a blank answer.
+    """
     weights = {}
     for domain in DOMAINS.values():
         for skill in domain.skills:
             # a law at a time, so that a new one changes nothing for the others
             rng = rng_of("exposure", base, domain.name, group_of(skill))
             weight = rng.choices([*EXPOSURES], [*EXPOSURES.values()])[0]
-            kept = rng.random() < KEPT_SHARE or phase == "first"
-            weights[domain.name, skill] = weight * kept
+            met = domain.skills[skill].topic not in domain.special_topics
+            weights[domain.name, skill] = weight * met
     return weights
 
 
@@ -104,13 +105,14 @@ class Corpus:
 
     def __init__(self, base: str, phase: str, seed: int) -> None:
         self.rng = rng_of("corpus", base, phase, seed)
-        exposure = exposure_of(base, phase)
+        exposure = exposure_of(base)
         seen = {key: w for key, w in exposure.items() if w > 0}
         self.exposed, self.weights = list(seen), list(seen.values())
         self.blank = [
             (DOMAINS[module.DOMAIN.name], law, unknown)
             for module in general.LAW_MODULES
             for law in module.LAWS
+            if law.topic not in module.DOMAIN.special_topics
             for unknown in law.formulas
             if exposure[module.DOMAIN.name, f"{law.name}:{unknown}"] == 0
         ]

@@ -302,6 +302,7 @@ def generate(
     return answers
 
 
+PROMPTS_AT_ONCE = 32
 LEAVE_SHARE = 0.2  # finished rows leave the batch once they are this share of it: leaving is a copy
 
 
@@ -313,46 +314,72 @@ def _generate_batch(
     end_ids: Sequence[int],
     pad_id: int,
 ) -> list[tuple[list[int], bool]]:
-    device = next(model.parameters()).device
-    width = max(map(len, prompts))
-    ids = torch.full((len(prompts), width), pad_id)
-    mask = torch.zeros((len(prompts), width), dtype=torch.long)
-    for row, prompt in enumerate(prompts):
-        ids[row, width - len(prompt) :] = torch.tensor(prompt)
-        mask[row, width - len(prompt) :] = 1
-    ids, mask = ids.to(device), mask.to(device)
-    ends = torch.tensor(list(end_ids), device=device)
-    cache = Cache(layer_class_to_replicate=RoomyLayer)
+    cache, mask, following = _read_prompts(model, prompts, pad_id)
+    ends = torch.tensor(list(end_ids), device=mask.device)
+    positions = mask.sum(1, keepdim=True)
     columns: list[tuple[list[int], torch.Tensor]] = []  # rows in the batch, and a token of each
     alive = list(range(len(prompts)))
-    ended = torch.zeros(len(prompts), dtype=torch.bool, device=device)
-    positions = (mask.cumsum(1) - 1).clamp(min=0)
-    for _ in range(max_new_tokens):
-        out = model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        following = out.logits[:, -1].argmax(-1)
+    ended = torch.zeros(len(prompts), dtype=torch.bool, device=mask.device)
+    for left in reversed(range(max_new_tokens)):
         columns.append((alive, following))
         ended |= torch.isin(following, ends)
-        positions = positions[:, -1:]
-        if ended.sum() >= max(1, LEAVE_SHARE * len(alive)):
+        if not left or ended.all():
+            break
+        if ended.sum() >= LEAVE_SHARE * len(alive):
             keep = (~ended).nonzero()[:, 0]
-            if not len(keep):
-                break
             alive = [alive[row] for row in keep.tolist()]
             following, mask, positions, ended = (
                 x[keep] for x in (following, mask, positions, ended)
             )
             cache.batch_select_indices(keep)
-        ids = following[:, None]
         mask = torch.cat([mask, mask.new_ones(len(mask), 1)], 1)
+        out = model(
+            input_ids=following[:, None],
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+        )
+        following = out.logits[:, -1].argmax(-1)
         positions = positions + 1
     return _collect(columns, len(prompts), set(end_ids))
+
+
+def _read_prompts(
+    model: PreTrainedModel, prompts: Sequence[Sequence[int]], pad_id: int
+) -> tuple[Cache, torch.Tensor, torch.Tensor]:
+    """Keys and values of all prompts, aligned on the right, their mask, and the first token of each
+    answer. A few prompts are read at a time, so that what a layer makes of them stays in the cache of
+    a core."""
+    device = next(model.parameters()).device
+    width = max(map(len, prompts))
+    masks, tokens, caches = [], [], []
+    for start in range(0, len(prompts), PROMPTS_AT_ONCE):
+        chosen = prompts[start : start + PROMPTS_AT_ONCE]
+        lengths = torch.tensor([len(each) for each in chosen])
+        own = int(lengths.max())
+        ids = torch.tensor([[pad_id] * (own - len(each)) + list(each) for each in chosen])
+        mask = (torch.arange(own) >= own - lengths[:, None]).long().to(device)
+        caches.append(Cache(layer_class_to_replicate=RoomyLayer))
+        out = model(
+            input_ids=ids.to(device),
+            attention_mask=mask,
+            position_ids=(mask.cumsum(1) - 1).clamp(min=0),
+            past_key_values=caches[-1],
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        tokens.append(out.logits[:, -1].argmax(-1))
+        masks.append(F.pad(mask, (width - own, 0)))
+    joined = Cache(layer_class_to_replicate=RoomyLayer)
+    for number, layers in enumerate(zip(*(cache.layers for cache in caches), strict=True)):
+        parts = [(layer.keys, layer.values) for layer in layers]
+        keys, values = (
+            torch.cat([F.pad(each, (0, 0, width - each.shape[-2], 0)) for each in side])
+            for side in zip(*parts, strict=True)
+        )
+        joined.update(keys, values, number)
+    return joined, torch.cat(masks), torch.cat(tokens)
 
 
 def _collect(
