@@ -27,9 +27,10 @@ class ShuffledFeedback(FeedbackPolicy):
 
     def act(self, observation: Mapping[str, Any], report: EvalReport) -> dict[str, Any]:
         """What `feedback` would do on the shuffled report."""
-        return super().act(observation, self._shuffled(report))
+        return super().act(observation, self.shuffled(report))
 
-    def _shuffled(self, report: EvalReport) -> EvalReport:
+    def shuffled(self, report: EvalReport) -> EvalReport:
+        """The report with scores, changes and progress moved between topics."""
         by_name = {each.name: each for each in report.slices}
         slices = []
         for each in report.slices:

@@ -63,10 +63,11 @@ class Mirror(Recipe):
         ids = [item.id for item in briefing.task.public]
         self.rng.shuffle(ids)
         chunks = [ids[at : at + 64] for at in range(0, len(ids), 64)]
-        writes, left = [], rows
+        writes: list[dict[str, Any]] = []
+        left = rows
         for place, chunk in enumerate(chunks):
-            n = min(256, round(left / (len(chunks) - place)))
-            writes.append(more_like(chunk, n, briefing))
+            n = round(left / (len(chunks) - place))
+            writes += more_like(chunk, n, briefing)
             left -= n
         return [*writes, *checked_and_trained(briefing, self.checker)]
 
@@ -99,9 +100,9 @@ class Headroom(Recipe):
         rows = affordable_rows(self.briefing)
         wrong = {each.name: each.n * (1 - each.score) for each in report.slices}
         total = sum(wrong.values()) or 1.0
-        writes = []
+        writes: list[dict[str, Any]] = []
         for topic, errors in sorted(wrong.items(), key=lambda pair: -pair[1]):
             ids = [item.id for item in self.briefing.task.public if item.topic == topic]
             if n := round(rows * errors / total):
-                writes.append(more_like(ids, n, self.briefing))
+                writes += more_like(ids, n, self.briefing)
         return [*writes, *checked_and_trained(self.briefing)]

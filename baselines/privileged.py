@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from dataenv.errors import ConfigError
 from dataenv.evaluation import EvalReport
 from dataenv.hashing import seed_of
 from dataenv.policy import Briefing, affordable_rows, more_like
@@ -38,11 +39,10 @@ class Plan:
     def actions(self, briefing: Briefing) -> list[dict[str, Any]]:
         """The operations of a whole episode."""
         rows = affordable_rows(briefing, CHECKS[self.check])
-        actions = []
+        actions: list[dict[str, Any]] = []
         for topic, share in sorted(self.shares.items(), key=lambda pair: -pair[1]):
             ids = [item.id for item in briefing.task.public if item.topic == topic]
-            if round(share * rows) >= 1:
-                actions.append(more_like(ids, round(share * rows), briefing))
+            actions += more_like(ids, round(share * rows), briefing)
         if CHECKS[self.check]:
             actions.append({"op": "verify", "by": self.check})
         if self.order != "shuffle":
@@ -69,8 +69,13 @@ class Privileged:
         self.briefing = briefing
 
     def use_reference(self, env: Any) -> None:
-        """Searches in forks, and marks the episode."""
-        env.mark_privileged()
+        """Searches in forks.
+
+        Raises:
+            ConfigError: Private items are not scored.
+        """
+        if not env.config.score_private:
+            raise ConfigError("privileged looks at the private score; set score_private=True")
         self.cost = {"episodes": 0, "calls": 0}
         self.queue = self._search(env).actions(self.briefing)
 
@@ -81,7 +86,10 @@ class Privileged:
     def _search(self, env: Any) -> Plan:
         rng = np.random.default_rng(seed_of("privileged", self.briefing.seed))
         topics = self.briefing.task.topics
-        known = ("none", "teacher", *env.broker.experts)
+        known = (
+            ("none", "teacher", *env.broker.experts) if self.briefing.limits["calls"] else ("none",)
+        )
+        env.prepare_private()  # once for all forks
         mean = np.log([sum(i.topic == t for i in self.briefing.task.public) for t in topics])
         spread = np.ones(len(topics))
         checks = np.full(len(known), 1 / len(known))

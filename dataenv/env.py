@@ -99,6 +99,7 @@ class DataEnv(gym.Env):
             ConfigError: `options` has an unknown key or a wrong value.
         """
         super().reset(seed=seed)
+        self.seconds.update(dict.fromkeys(self.seconds, 0.0))
         target, rates = self._read_options(options or {})
         key = digest("episode", int(self.np_random.integers(2**62)))
         self._begin(EpisodeState(target=target, key=key), rates)
@@ -255,6 +256,10 @@ class DataEnv(gym.Env):
         state.rows = state.rows.extended(rows)
         self.mark_privileged()
         self._refresh()
+
+    def prepare_private(self) -> None:
+        """Scores the base on the private items now, so that forks need not; keeps the result."""
+        self._laboratory.private(None)
 
     def mark_privileged(self) -> None:
         """Marks the episode as one whose controller saw what none may see."""
@@ -462,7 +467,17 @@ class DataEnv(gym.Env):
             mats=state.attempts / state.successful if state.successful else None,
             budget=tuple((a, u, m) for a, (u, m) in self._budget()),
             flipped=flipped,
+            private_overlap=self._overlap_with_private(final.rows) if before else 0,
         )
+
+    def _overlap_with_private(self, rows: WorkingSet) -> int:
+        """Rows that are private items in disguise; audited here, as any earlier it would be an
+        oracle."""
+        index = self._cache.remember(
+            digest("private overlap", self._need_state().target),
+            lambda: OverlapIndex(self.task, self.task.private),
+        )
+        return sum(index.find(row) is not None for row in rows)
 
     def _budget(self) -> tuple[tuple[str, tuple[float, float]], ...]:
         state = self._need_state()

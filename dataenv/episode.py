@@ -62,6 +62,7 @@ class Outcome:
         attempts, successful, mats: See the glossary; mats is None without a success.
         budget: (axis, used, limit).
         flipped: Up to three private items that went from wrong to right: prompt, gold, before, after.
+        private_overlap: Rows of the submission that are private items in disguise.
     """
 
     ended: str
@@ -81,6 +82,7 @@ class Outcome:
     mats: float | None
     budget: tuple[tuple[str, float, float], ...]
     flipped: tuple[tuple[str, str, str, str], ...] = ()
+    private_overlap: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Fresh plain values, ready for JSON."""

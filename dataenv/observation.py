@@ -124,7 +124,7 @@ def to_observation(
             rows["checked"] / size,
             rows["longest_characters"] / 1000,
         ),
-        "budget": [1 - used / max(1, limit) for _, (used, limit) in report.budget],
+        "budget": [(limit - used) / max(1, limit) for _, (used, limit) in report.budget],
         "effect": (
             done.added / config.max_rows,
             len(done.dropped) / config.max_rows,

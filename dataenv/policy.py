@@ -41,12 +41,20 @@ class Policy(Protocol):
         ...
 
 
-def more_like(ids: Sequence[str], n: int, briefing: Briefing) -> dict[str, Any]:
-    """The operation that brings in rows like given items: written by the teacher or, where there is
-    none, drawn from the pool."""
+LARGEST_REQUEST = 256
+"""Rows that one `generate` or `draw` brings in at most."""
+LARGEST_LIKE = 64
+"""Examples that one of them takes."""
+
+
+def more_like(ids: Sequence[str], n: int, briefing: Briefing) -> list[dict[str, Any]]:
+    """The operations that bring in `n` rows like given items: written by the teacher or, where there
+    is none, drawn from the pool."""
+    like = list(ids[:LARGEST_LIKE])
+    sizes = [min(LARGEST_REQUEST, n - start) for start in range(0, n, LARGEST_REQUEST)]
     if briefing.limits["calls"]:
-        return {"op": "generate", "brief": "", "n": min(n, 256), "examples": list(ids[:64])}
-    return {"op": "draw", "n": min(n, 256), "like": list(ids[:64])}
+        return [{"op": "generate", "brief": "", "n": size, "examples": like} for size in sizes]
+    return [{"op": "draw", "n": size, "like": like} for size in sizes]
 
 
 def affordable_rows(briefing: Briefing, check_price: int = 1, spare: float = 1.5) -> int:
@@ -98,6 +106,7 @@ def run_episode(
     observation, info = env.reset(seed=seed, options=options)
     policy.begin(briefing_of(env, seed))
     if hasattr(policy, "use_reference"):  # references are no competitors and may see more
+        env.mark_privileged()
         policy.use_reference(env)
     steps: list[dict[str, Any]] = []
     total, done = 0.0, False

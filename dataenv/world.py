@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dataenv.errors import ConfigError
-from dataenv.presets import SPLITS, EnvConfig
+from dataenv.presets import PRESETS, SPLITS, EnvConfig
 from dataenv.tasks.base import Task
 from dataenv.teachers.base import CallError, ChatRequest, Completion, Teacher
 from dataenv.teachers.broker import Expert
@@ -35,8 +35,9 @@ class World:
 
 
 def is_folder(domain: str) -> bool:
-    """Whether a domain is a user's own folder."""
-    return "/" in domain or Path(domain).is_dir()
+    """Whether a domain is a user's own folder; a folder of an offline domain's name is not."""
+    offline = {fields["domain"] for fields in PRESETS.values()}
+    return domain not in offline and ("/" in domain or Path(domain).is_dir())
 
 
 def open_world(config: EnvConfig) -> World:
@@ -75,6 +76,8 @@ def _folder_world(config: EnvConfig) -> World:
             f"{config.domain!r}; set calls=0 and curate the folder's pool.jsonl"
         )
     task = load_folder(Path(config.domain), config.retention)
+    if not task.pool:
+        raise ConfigError(f"{config.domain!r} has no pool.jsonl, and without a teacher no rows")
     only = dict.fromkeys(SPLITS, range(1))
     return World(only, lambda number: task, lambda key, rates: (NoTeacher(), {}))
 
@@ -89,7 +92,14 @@ def folder_fields(folder: str) -> dict[str, Any]:
 
     task = load_folder(Path(folder))
     sizes = {name: len(getattr(task, name)) for name in ("public", "reward", "private", "pool")}
-    return {"domain": folder, "calls": 0, "min_rows": 1, "seeds": len(task.seeds), **sizes}
+    return {
+        "domain": str(Path(folder).resolve()),
+        "calls": 0,
+        "min_rows": 1,
+        "seeds": len(task.seeds),
+        "retention": len(task.retention),
+        **sizes,
+    }
 
 
 class NoTeacher:

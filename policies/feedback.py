@@ -34,7 +34,7 @@ class FeedbackPolicy:
         self.rng = rng_of("feedback", briefing.seed)
         self.queue: list[dict[str, Any]] = []
         self.first: dict[str, float] = {}
-        self.rounds = 0
+        self.rounds, self.rows_before = 0, -1
 
     def act(self, observation: Mapping[str, Any], report: EvalReport) -> dict[str, Any]:
         """The next operation of the round, or a new round."""
@@ -50,7 +50,9 @@ class FeedbackPolicy:
         bought = self._round_size(left["calls"], rows)
         if left["trainings"] < 1 or left["steps"] < len(report.slices) + 6 or bought < 16:
             return [{"op": "submit"}]
-        self.rounds += 1
+        if rows == self.rows_before and not self.limits["calls"]:  # the pool has no more
+            return [{"op": "submit"}]
+        self.rounds, self.rows_before = self.rounds + 1, rows
         worth = self._worth(report)
         plan: list[dict[str, Any]] = []
         if report.evaluation and report.score < report.best_score:
@@ -83,11 +85,11 @@ class FeedbackPolicy:
         return {name: value / total for name, value in worth.items()}
 
     def _requests(self, worth: dict[str, float], bought: int) -> list[dict[str, Any]]:
-        plan = []
+        plan: list[dict[str, Any]] = []
         for topic, share in sorted(worth.items(), key=lambda pair: -pair[1]):
             n = round(share * bought)
             ids = [item.id for item in self.task.public if item.topic == topic]
             self.rng.shuffle(ids)
             if n >= 2:
-                plan.append(more_like(ids, n, self.briefing))
+                plan += more_like(ids, n, self.briefing)
         return plan

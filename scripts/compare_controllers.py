@@ -20,7 +20,7 @@ import numpy as np
 from dataenv.env import DataEnv
 from dataenv.policy import run_episode
 from dataenv.registry import env_config, make_policy
-from dataenv.runs.resumable import read_records, run_jobs
+from dataenv.runs.resumable import read_current, run_jobs
 from dataenv.runs.runner import result_of
 from dataenv.statistics import mean_bootstrap
 
@@ -75,7 +75,11 @@ def table(records: list[dict]) -> str:
                 continue
             finals = [r["final"]["private"] for r in chosen]
             low, high = _interval(finals)
-            paired = [100 * (r["final"]["private"] - mirror[r["target"]]) for r in chosen]
+            paired = [
+                100 * (r["final"]["private"] - mirror[r["target"]])
+                for r in chosen
+                if r["target"] in mirror
+            ] or [np.nan]
             d_low, d_high = _interval(paired)
             lines.append(
                 f"| {domain.lower()} | {name} | {len(chosen)} | "
@@ -118,7 +122,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--table", action="store_true", help="only print the table")
     args = parser.parse_args()
-    records = read_records(args.out)
+    records = read_current(args.out)
     if not args.table:
         done = {(r["task"], r["seed"], r["policy"]) for r in records}
         jobs = []
@@ -127,7 +131,8 @@ def main() -> None:
                 names = [n for n in args.controllers if (domain.lower(), number, n) not in done]
                 if names:
                     jobs.append((domain, number, tuple(names)))
-        records = run_jobs(play, jobs, args.out, args.processes)
+        run_jobs(play, jobs, args.out, args.processes)
+        records = read_current(args.out)
     print(table(records))
 
 

@@ -23,15 +23,16 @@ import numpy as np
 from dataenv.env import DataEnv
 from dataenv.evaluation import evaluate
 from dataenv.hashing import rng_of
+from dataenv.lock import name_of_worlds
 from dataenv.policy import run_episode
 from dataenv.registry import env_config, make_policy
 from dataenv.rows import Provenance, Row, WorkingSet
-from dataenv.runs.resumable import read_records, run_jobs
+from dataenv.runs.resumable import read_current, run_jobs
 from dataenv.statistics import mean_bootstrap, wilson
 from dataenv.students import load_student
 from dataenv.students.base import BASE
 from dataenv.tasks.procedural.skill import Domain, Problem
-from dataenv.tasks.procedural.targets import DOMAINS, draw_target, to_row
+from dataenv.tasks.procedural.targets import DOMAINS, RESERVED_SHARE, draw_target, to_row
 from dataenv.teachers.procedural import MISCONCEPTIONS, slipped
 
 FIRST_TARGET = 1_000_500  # validation targets that no other comparison uses
@@ -51,7 +52,7 @@ class Sets:
 
     def __init__(self, domain: str, number: int) -> None:
         self.domain: Domain = DOMAINS[domain]
-        self.number = FIRST_TARGET + number
+        self.seed, self.number = number, FIRST_TARGET + number
         self.config = env_config(f"{domain.capitalize()}-fast-v0", split="validation")
         self.env = DataEnv(config=self.config)
         self.env.reset(seed=number, options={"target": self.number})
@@ -87,8 +88,8 @@ class Sets:
     def _of_teacher(self, check: str) -> tuple[Row, ...]:
         """The teacher's solutions of the target's problems, checked."""
         fork = DataEnv(config=dataclasses.replace(self.config, calls=10_000))
-        fork.reset(seed=self.number, options={"target": self.number})
-        fork.insert_reference("teacher", self.size, self.number)
+        fork.reset(seed=self.seed, options={"target": self.number})
+        fork.insert_reference("teacher", self.size, self.seed)
         if check:
             fork.step({"op": "verify", "by": check})
         return fork.working_set.rows
@@ -115,13 +116,13 @@ class Sets:
         """Clean rows of another target."""
         other = draw_target(self.domain, self.number + 250)
         rng = random.Random(self.number)
-        problems = [other.draw(self.domain, rng, 0.0) for _ in range(self.size)]
+        problems = [other.draw(self.domain, rng, RESERVED_SHARE) for _ in range(self.size)]
         return [to_row(problem, Provenance("reference")) for problem in problems]
 
     def _played(self, policy: str) -> WorkingSet:
         """What is trained of a controller's submission."""
         env = DataEnv(config=dataclasses.replace(self.config, score_private=False))
-        run_episode(env, make_policy(policy), self.number, {"target": self.number})
+        run_episode(env, make_policy(policy), self.seed, {"target": self.number})
         rows = env.submission()
         return WorkingSet(rows.rows[: self.size], rows.sequential)
 
@@ -176,6 +177,7 @@ def play(job: tuple[str, int, str]) -> list[dict]:
         found[name] = [score(rows, config.training.epochs), score(rows, at_steps)]
         rows_of[name] = len(rows)
     names = {"domain": domain, "number": number, "student": student_name}
+    names |= {"worlds": name_of_worlds()}
     return [{**names, "scores": found, "rows": rows_of}]
 
 
@@ -241,7 +243,7 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="only print the table")
     parser.add_argument("--compare", nargs=2, metavar="STUDENT", help="only compare two bases")
     args = parser.parse_args()
-    records = read_records(args.out)
+    records = read_current(args.out)
     if args.compare:
         print(compare(records, *args.compare))
         return
@@ -253,7 +255,8 @@ def main() -> None:
             for domain in DOMAINS
             if (domain, number, args.student) not in done
         ]
-        records = run_jobs(play, jobs, args.out, args.processes)
+        run_jobs(play, jobs, args.out, args.processes)
+        records = read_current(args.out)
     print(table([r for r in records if r["student"] == args.student]))
 
 

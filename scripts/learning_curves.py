@@ -19,9 +19,10 @@ import numpy as np
 
 from dataenv.evaluation import evaluate
 from dataenv.hashing import rng_of
+from dataenv.lock import name_of_worlds
 from dataenv.registry import env_config
 from dataenv.rows import Provenance, Row, WorkingSet
-from dataenv.runs.resumable import read_records, run_jobs
+from dataenv.runs.resumable import read_current, run_jobs
 from dataenv.students import load_student
 from dataenv.students.base import BASE
 from dataenv.tasks.base import Item
@@ -94,9 +95,10 @@ class Bench:
 
 
 def curve(bench: Bench) -> dict:
-    """Accuracy by rows of the skill itself."""
-    sizes = {size: bench.score(*bench.rows(bench.skill, size)) for size in SIZES}
-    return {"0": bench.score(), **{str(size): score for size, score in sizes.items()}}
+    """Accuracy by rows of the skill itself, as far as it has so many different ones."""
+    rows = bench.rows(bench.skill, max(SIZES))
+    sizes = [size for size in SIZES if size <= len(rows)]
+    return {"0": bench.score(), **{str(size): bench.score(*rows[:size]) for size in sizes}}
 
 
 def composition(bench: Bench) -> dict:
@@ -154,7 +156,7 @@ def measure(arguments: tuple[Job, str]) -> list[dict]:
     (domain, kind, skill, seed), student = arguments
     found = MEASUREMENTS[kind](Bench(domain, skill, seed, student))
     names = {"domain": domain, "kind": kind, "skill": skill, "seed": seed, "student": student}
-    return [{**names, "scores": found}]
+    return [{**names, "worlds": name_of_worlds(), "scores": found}]
 
 
 def means(records: list[dict], kind: str, domain: str) -> dict[str, dict[str, float]]:
@@ -165,7 +167,7 @@ def means(records: list[dict], kind: str, domain: str) -> dict[str, dict[str, fl
             found.setdefault(record["skill"], []).append(record["scores"])
     return {
         skill: {
-            key: float(np.mean([each[key] for each in scores]))
+            key: float(np.mean([each[key] for each in scores if key in each]))
             for key in scores[0]
             if key != "other"
         }
@@ -174,14 +176,15 @@ def means(records: list[dict], kind: str, domain: str) -> dict[str, dict[str, fl
 
 
 def kind_of(points: dict[str, float]) -> str:
-    """How a skill is learned, from its curve."""
+    """How a skill is learned, from its curve; short curves end before 256 rows."""
+    last = points.get("256", -1.0)
     if points["0"] >= 0.6:
         return "known"
-    if points["256"] < 0.2:
+    if 0 <= last < 0.2:
         return "never"
     if points["16"] >= 0.7:
         return "early"
-    if points["256"] >= 0.5 and points["64"] < 0.6 * points["256"]:
+    if last >= 0.5 and points["64"] < 0.6 * last:
         return "hundreds"
     return "between"
 
@@ -226,17 +229,22 @@ def draw(records: list[dict], path: Path) -> None:
         curves = means(records, "curve", domain)
         by_kind: dict[str, list[list[float]]] = {}
         for points in curves.values():
-            scores = [points[str(size)] for size in sizes]
+            scores = [points.get(str(size), np.nan) for size in sizes]
             by_kind.setdefault(kind_of(points), []).append(scores)
         for kind, scores in by_kind.items():
             for each in scores:
                 axes.plot(range(5), each, color=colors[kind], alpha=0.12, linewidth=0.8)
-            mean = np.mean(scores, axis=0)
+            mean = np.nanmean(scores, axis=0)
             axes.plot(range(5), mean, "o-", color=colors[kind], label=f"{kind} ({len(scores)})")
         axes.set(title=domain, xticks=range(5), xticklabels=sizes, xlabel="clean rows of the skill")
         axes.legend(fontsize=7, frameon=False)
     figure.axes[0].set_ylabel("accuracy")
     figure.savefig(path, dpi=110)
+
+
+def read_of(student: str, path: Path) -> list[dict]:
+    """The records of a student."""
+    return [record for record in read_current(path) if record["student"] == student]
 
 
 def main() -> None:
@@ -247,7 +255,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--table", action="store_true", help="only print the table and draw")
     args = parser.parse_args()
-    records = read_records(args.out)
+    records = read_of(args.student, args.out)
     if not args.table:
         done = {(r["domain"], r["kind"], r["skill"], r["seed"]) for r in records}
         jobs = [
@@ -257,7 +265,8 @@ def main() -> None:
             for job in jobs_of(domain, seed)
             if job not in done
         ]
-        records = run_jobs(measure, jobs, args.out, args.processes)
+        run_jobs(measure, jobs, args.out, args.processes)
+        records = read_of(args.student, args.out)
     print(table(records))
     draw(records, args.out.with_suffix(".png"))
 

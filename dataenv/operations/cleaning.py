@@ -22,7 +22,7 @@ class Verify:
     costs a call a vote; a second teacher and a check by execution cost several."""
 
     votes: int = arg("New solutions per row.", low=1, high=5, default=1)
-    n: int = arg("At most so many rows.", low=1, high=1024, default=512)
+    n: int = arg("At most so many rows.", low=1, high=4096, default=4096)
     scope: str = arg(
         "unverified: rows not checked before; all: every row.",
         choices=("unverified", "all"),

@@ -8,12 +8,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from dataenv.lock import name_of_worlds
+
 
 def read_records(path: Path) -> list[dict[str, Any]]:
     """All complete records of a file of JSON lines; a line cut off by a kill is left out."""
     if not path.exists():
         return []
     return [json.loads(line) for line in path.read_text("utf-8").splitlines() if _is_whole(line)]
+
+
+def read_current(path: Path) -> list[dict[str, Any]]:
+    """The records of the worlds as they are locked now; those of others are not comparable."""
+    return [record for record in read_records(path) if record["worlds"] == name_of_worlds()]
 
 
 def _is_whole(line: str) -> bool:
@@ -26,7 +33,7 @@ def _is_whole(line: str) -> bool:
 
 def run_jobs(
     function: Callable[[Any], list[dict[str, Any]]], jobs: Sequence[Any], path: Path, processes: int
-) -> list[dict[str, Any]]:
+) -> None:
     """Runs jobs in processes of their own and adds the records of each to a file as it ends.
 
     Args:
@@ -34,9 +41,6 @@ def run_jobs(
         jobs: Its arguments.
         path: The file.
         processes: How many at a time.
-
-    Returns:
-        All records of the file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _end_cut_line(path)
@@ -46,7 +50,6 @@ def run_jobs(
             out.writelines(json.dumps(record) + "\n" for record in records)
             out.flush()
             print(f"{place}/{len(jobs)}", flush=True)
-    return read_records(path)
 
 
 def _end_cut_line(path: Path) -> None:

@@ -100,6 +100,7 @@ def result_of(
         "mats": outcome.mats,
         "budget": {axis: {"used": used, "limit": limit} for axis, used, limit in outcome.budget},
         "rows": outcome.rows,
+        "private_overlap": outcome.private_overlap,
         "submission": outcome.submission,
         "ended": outcome.ended,
         "flags": list(outcome.flags),

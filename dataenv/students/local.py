@@ -132,7 +132,7 @@ class LocalStudent:
             losses, diverged = fit(model, rows, encoded, config, key, self.format.pad_id)
         finally:
             if config.lora_rank:
-                self._model = model.merge_and_unload()
+                self._model = model.merge_and_unload().requires_grad_(True)  # PEFT froze it
         weights = {k: v.detach().clone() for k, v in self._model.state_dict().items()}
         self._loaded = weights
         return weights, losses, diverged

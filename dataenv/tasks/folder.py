@@ -18,6 +18,7 @@ import yaml
 from dataenv.config import did_you_mean
 from dataenv.contamination import question_key
 from dataenv.errors import ConfigError
+from dataenv.evaluation import MAX_SLICES
 from dataenv.hashing import digest
 from dataenv.rows import Provenance, Row, join_prompt
 from dataenv.tasks.base import Item, Task
@@ -99,6 +100,11 @@ def load_folder(path: Path, retention: int = 20) -> Task:
     asked = [line for split, found in lines.items() if split != "pool" for line in found]
     problems += _wrong_answers(asked, GRADERS.get(settings.get("grader", "")))
     problems += _repeats(asked)
+    topics = {line.fields.get("topic") or ONE_TOPIC for line in lines["public"]}
+    if len(topics) > MAX_SLICES:
+        problems.append(
+            f"public.jsonl: topic: {len(topics)} topics; reports show {MAX_SLICES}, use fewer"
+        )
     if problems:
         raise ConfigError(_listed(path, problems))
     return _build(folder.name, settings, lines, retention)

@@ -22,7 +22,7 @@ TEMPLATE = """\
 # What results call the task.
 name: {name}
 
-# What the student must become good at. The teacher reads this when it writes problems.
+# What the student must become good at. Controllers read it.
 description: {description}
 
 # How answers are compared with the right one.
@@ -49,10 +49,9 @@ answer_format: {answer_format}
 # May be left out altogether:
 #
 # reward.jsonl: the same fields. Hidden, and feeds the reward; without it public.jsonl does.
-# seed.jsonl: questions that have no answer yet: instruction, [input], [topic], [id]. The teacher
-#   can be asked to solve them.
-# pool.jsonl: rows that lie around, right or wrong: instruction, [input], output. Training rows can
-#   be drawn from them. (Here one is wrong, and one does not end as it should.)
+# pool.jsonl: rows that lie around, right or wrong: instruction, [input], output. Without a teacher
+#   they are all that can be trained on. (Here one is wrong, and one does not end as it should.)
+# seed.jsonl: questions that have no answer yet: instruction, [input], [topic], [id].
 # few_shot.jsonl: good examples: instruction, [input], output.
 # retention.jsonl: the fields of public.jsonl and the same grader. What the student can do already
 #   and should not forget; without it general questions are asked.

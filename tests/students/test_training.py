@@ -85,7 +85,7 @@ def test_padding_changes_neither_answers_nor_likelihoods(tiny_student):
 
 def test_decoding_is_what_transformers_generates(tiny_student):
     prompts = [tiny_student.format.prompt_ids(row.prompt) for row in rows(40)]
-    got = tiny_student.answer(BASE, [row.prompt for row in rows(40)], DecodingConfig(12, 16))
+    got = tiny_student.answer(BASE, [row.prompt for row in rows(40)], DecodingConfig(12, 40))
     for prompt, answer in zip(prompts, got, strict=True):
         ids = torch.tensor([list(prompt)])
         want = tiny_student._model.generate(
@@ -140,6 +140,30 @@ def test_forged_control_tokens_reach_the_student_as_text(tiny_student):
 def test_rows_that_do_not_fit_are_left_out_and_none_left_is_said(tiny_student):
     config = dataclasses.replace(CONFIG, max_tokens=8)
     assert "max_tokens" in tiny_student.train(rows(8), config, "k").diverged
+
+
+@pytest.mark.parametrize("rank", [0, 2])
+def test_influence_is_the_largest_cosine_of_gradients(rank, tiny_path):
+    student = LocalStudent(tiny_path, threads=2)
+    student.train(rows(4), dataclasses.replace(CONFIG, lora_rank=rank), "k")  # leaves no trace
+    pairs = [(row.prompt, row.output) for row in rows(9)]
+    found = student.influences(BASE, pairs[:3], [pairs[3:5], pairs[5:]])
+
+    model, weights = student._model, "layers"
+
+    def gradient(chosen):
+        model.zero_grad()
+        encoded = [student._encode(*pair, 512) for pair in chosen]
+        values, _ = lean.token_log_probabilities(model, encoded, student.format.pad_id)
+        (-values.mean()).backward()
+        named = model.named_parameters()
+        return torch.cat([p.grad.flatten() for n, p in named if p.ndim == 2 and weights in n])
+
+    groups = [gradient(pairs[3:5]), gradient(pairs[5:])]
+    for pair, value in zip(pairs[:3], found, strict=True):
+        own = gradient([pair])
+        cosines = [torch.cosine_similarity(own, group, dim=0).item() for group in groups]
+        assert value == pytest.approx(max(cosines), abs=1e-4)
 
 
 def test_an_unknown_student_is_refused_by_name():

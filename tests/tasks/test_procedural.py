@@ -65,6 +65,12 @@ def test_splits_of_targets_are_disjoint_and_targets_differ():
     assert len({draw_target(domain, number).weights for number in range(20)}) == 20
 
 
+def test_a_skill_that_is_hardly_ever_nice_gives_an_easier_problem():
+    domain, rng = DOMAINS["finance"], random.Random(0)
+    for _ in range(300):
+        assert domain.sample("loan_balance:L", 3, rng).answer
+
+
 def test_domains_hold_millions_of_distinct_items():
     """Distinct draws extrapolate: with d items, n draws collide about n^2 / 2d times."""
     for domain in DOMAINS.values():

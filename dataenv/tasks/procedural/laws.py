@@ -212,11 +212,13 @@ def draw_nice(
     quantities: Mapping[str, Quantity],
     work: Callable[[Parameters], tuple[str, Fraction]],
 ) -> Callable[[random.Random, int], dict[str, int | float]]:
-    """Draws values until the worked solution stays within nice arithmetic."""
+    """Draws values until the worked solution stays within nice arithmetic; where hard values hardly
+    ever do, easier ones stand in."""
 
     def draw(rng: random.Random, difficulty: int) -> dict[str, int | float]:
-        for _ in range(DRAW_ATTEMPTS):
-            values = {name: each.draw(rng, difficulty) for name, each in quantities.items()}
+        for attempt in range(3 * DRAW_ATTEMPTS):
+            level = max(1, difficulty - attempt // DRAW_ATTEMPTS)
+            values = {name: each.draw(rng, level) for name, each in quantities.items()}
             try:
                 _, answer = work(values)
             except arithmetic.NotNice:

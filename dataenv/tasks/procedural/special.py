@@ -1,9 +1,9 @@
 """Skills that are learned unlike the others.
 
-*Tables* are known by heart or not at all: a row teaches one entry of some twenty, so that it takes
-hundreds. *Long sums* go beyond the arithmetic of a small student: no number of rows teaches them,
-and every row spent on them is lost. *Conventions* are laws that read nearly alike and go opposite
-ways, so that rows of one spoil the other; they are in the tables of laws of their domains.
+*Tables* are known by heart or not at all: a row teaches one entry of twenty or forty, so that it
+takes hundreds. *Long sums* go beyond the arithmetic of a small student: no number of rows teaches them,
+and every row spent on them is lost. *Conventions* read nearly alike and go different ways, so
+that rows of one spoil the other; those of science and finance are laws like any other.
 A report shows none of this, only that a topic moves slowly or not at all.
 """
 
