@@ -53,7 +53,7 @@ def play(job: Job) -> list[dict]:
         options = {"target": FIRST_TARGET + number}
         episode = run_episode(env, policy, number, options)
         record = result_of(env, episode, name, number, time.monotonic() - began)
-        record["config"] = None  # the preset's, the same for all
+        del record["flipped"], record["config"]  # texts; and the preset's, the same for all
         record["search"] = getattr(policy, "cost", None)
         record["scores"] = [[e.public.score, e.reward.score] for e in env.evaluations]
         records.append(record)
