@@ -111,6 +111,35 @@ def paired_bootstrap(
     )
 
 
+def ratio_bootstrap(
+    numerators: Sequence[float],
+    denominators: Sequence[float],
+    *,
+    level: float = 0.95,
+    draws: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """Percentile bootstrap of a ratio of sums over paired values (Davison & Hinkley 1997, sec. 2.4).
+
+    Draws whose denominators sum to 0 are left out.
+
+    Args:
+        numerators, denominators: Paired, e.g. two gains on each of several targets.
+        level, draws, seed: As in `mean_bootstrap`.
+
+    Raises:
+        ValueError: Lengths differ, there are no pairs, a value is not finite, or all sums are 0.
+    """
+    _same_length(numerators, denominators)
+    above, below = _finite("numerators", numerators), _finite("denominators", denominators)
+    picks = np.random.default_rng(seed).integers(above.size, size=(draws, above.size))
+    sums = below[picks].sum(1)
+    require(bool(np.any(sums)), "denominators", list(denominators)[:3], "not all 0")
+    ratios = above[picks].sum(1)[sums != 0] / sums[sums != 0]
+    low, high = np.quantile(ratios, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(low), float(high))
+
+
 def mcnemar(before: Sequence[bool], after: Sequence[bool]) -> float:
     """Exact two-sided p-value for paired right/wrong answers (McNemar 1947, Psychometrika 12:153).
 

@@ -22,7 +22,7 @@ from dataenv.policy import run_episode
 from dataenv.registry import env_config, make_policy
 from dataenv.runs.resumable import read_current, run_jobs
 from dataenv.runs.runner import result_of
-from dataenv.statistics import mean_bootstrap
+from dataenv.statistics import mean_bootstrap, ratio_bootstrap
 
 CONTROLLERS = (
     "random",
@@ -79,13 +79,12 @@ def table(records: list[dict]) -> str:
                 100 * (r["final"]["private"] - mirror[r["target"]])
                 for r in chosen
                 if r["target"] in mirror
-            ] or [np.nan]
-            d_low, d_high = _interval(paired)
+            ]
             lines.append(
                 f"| {domain.lower()} | {name} | {len(chosen)} | "
                 f"{np.mean([r['base']['private'] for r in chosen]):.3f} | "
                 f"{np.mean(finals):.3f} [{low:.3f}, {high:.3f}] | "
-                f"{np.mean(paired):+.1f} [{d_low:+.1f}, {d_high:+.1f}] | "
+                f"{_signed(paired)} | "
                 f"{np.mean([r['budget']['calls']['used'] for r in chosen]):.0f} |"
             )
     return "\n".join([*lines, "", *headroom(records)])
@@ -102,11 +101,20 @@ def headroom(records: list[dict]) -> list[str]:
                 found.setdefault(record["target"], {})[record["policy"]] = gain
         both = [gains for gains in found.values() if len(gains) == 2]
         if both:
-            ratio = sum(g["mirror"] for g in both) / sum(g["privileged"] for g in both)
+            above, below = ([gains[p] for gains in both] for p in ("mirror", "privileged"))
+            spread = ratio_bootstrap(above, below)
             lines.append(
-                f"{domain}: (mirror - base) / (privileged - base) = {ratio:.2f}, {len(both)} targets"
+                f"{domain}: (mirror - base) / (privileged - base) = {sum(above) / sum(below):.2f} "
+                f"[{spread.low:.2f}, {spread.high:.2f}], {len(both)} targets"
             )
     return lines
+
+
+def _signed(values: list[float]) -> str:
+    if not values:
+        return "-"
+    low, high = _interval(values)
+    return f"{np.mean(values):+.1f} [{low:+.1f}, {high:+.1f}]"
 
 
 def _interval(values: list[float]) -> tuple[float, float]:

@@ -28,7 +28,7 @@ from dataenv.policy import run_episode
 from dataenv.registry import env_config, make_policy
 from dataenv.rows import Provenance, Row, WorkingSet
 from dataenv.runs.resumable import read_current, run_jobs
-from dataenv.statistics import mean_bootstrap, wilson
+from dataenv.statistics import mean_bootstrap
 from dataenv.students import load_student
 from dataenv.students.base import BASE
 from dataenv.tasks.procedural.skill import Domain, Problem
@@ -217,7 +217,8 @@ SEPARABLE = 0.05
 def compare(records: list[dict], one: str, other: str) -> str:
     """How often two sets come in the same order on two bases."""
     keyed = {(r["domain"], r["number"], r["student"]): r["scores"] for r in records}
-    same = total = 0
+    same: list[bool] = []
+    clusters: list[tuple[str, int]] = []
     for (domain, number, student), scores in keyed.items():
         twin = keyed.get((domain, number, other))
         if student != one or twin is None:
@@ -225,12 +226,14 @@ def compare(records: list[dict], one: str, other: str) -> str:
         for a, b in itertools.combinations(sorted(set(scores) - {"base"}), 2):
             difference = scores[a][0] - scores[b][0]
             if abs(difference) > SEPARABLE:
-                total += 1
-                same += difference * (twin[a][0] - twin[b][0]) > 0
-    spread = wilson(same, total)
+                same.append(difference * (twin[a][0] - twin[b][0]) > 0)
+                clusters.append((domain, number))
+    if not same:
+        return f"no target has been played on both {one} and {other}"
+    spread = mean_bootstrap(same, clusters=clusters)  # pairs of a target hang together
     return (
-        f"{one} and {other}: {same} of {total} pairs in the same order, "
-        f"{same / max(1, total):.3f} [{spread.low:.3f}, {spread.high:.3f}]"
+        f"{one} and {other}: {sum(same)} of {len(same)} pairs in the same order, "
+        f"{np.mean(same):.3f} [{spread.low:.3f}, {spread.high:.3f}]"
     )
 
 

@@ -9,6 +9,7 @@ from dataenv.statistics import (
     mcnemar,
     mean_bootstrap,
     paired_bootstrap,
+    ratio_bootstrap,
     smallest_detectable_gain,
     wilson,
 )
@@ -135,3 +136,14 @@ def test_one_candidate_is_not_selected_and_two_have_a_closed_form():
 def test_expected_best_of_refuses_and_shows_the_value(n, k, p):
     with pytest.raises(ValueError, match="got"):
         expected_best_of(n, k, p)
+
+
+def test_a_ratio_of_sums_is_bootstrapped_over_pairs():
+    found = ratio_bootstrap([1.0, 2.0, 3.0], [2.0, 4.0, 6.0])
+    assert (found.low, found.high) == (0.5, 0.5)
+    rng = np.random.default_rng(0)
+    below = rng.uniform(1, 3, 40)
+    spread = ratio_bootstrap(0.8 * below + rng.normal(0, 0.3, 40), below)
+    assert spread.low < 0.8 < spread.high and spread.high - spread.low < 0.3
+    with pytest.raises(ValueError, match="denominators"):
+        ratio_bootstrap([1.0], [0.0])
