@@ -7,7 +7,14 @@ from typing import Any
 
 from dataenv.evaluation import EvalReport
 from dataenv.hashing import rng_of
-from dataenv.policy import Briefing, affordable_rows, more_like
+from dataenv.policy import (
+    LARGEST_LIKE,
+    LARGEST_REQUEST,
+    Briefing,
+    affordable_rows,
+    more_like,
+    more_like_topics,
+)
 
 
 class Recipe:
@@ -44,7 +51,7 @@ class RandomMix(Recipe):
         """As many rows as training takes, equally many a topic."""
         topics = briefing.task.topics
         calls, rows = (int(briefing.limits[name]) for name in ("calls", "max_rows"))
-        each = max(1, min(256, min(calls or rows, rows) // len(topics)))
+        each = max(1, min(LARGEST_REQUEST, min(calls or rows, rows) // len(topics)))
         if not calls:
             return [*({"op": "draw", "n": each, "topic": t} for t in topics), {"op": "train"}]
         writes = [{"op": "generate", "brief": f"problems about {t}", "n": each} for t in topics]
@@ -58,11 +65,11 @@ class Mirror(Recipe):
     checker, check_price = "teacher", 1
 
     def plan(self, briefing: Briefing) -> list[dict[str, Any]]:
-        """Calls to write and to check for each row; batches of at most 64 examples."""
+        """Calls to write and to check for each row; batches of as many examples as one takes."""
         rows = affordable_rows(briefing, self.check_price)
         ids = [item.id for item in briefing.task.public]
         self.rng.shuffle(ids)
-        chunks = [ids[at : at + 64] for at in range(0, len(ids), 64)]
+        chunks = [ids[at : at + LARGEST_LIKE] for at in range(0, len(ids), LARGEST_LIKE)]
         writes: list[dict[str, Any]] = []
         left = rows
         for place, chunk in enumerate(chunks):
@@ -100,9 +107,6 @@ class Headroom(Recipe):
         rows = affordable_rows(self.briefing)
         wrong = {each.name: each.n * (1 - each.score) for each in report.slices}
         total = sum(wrong.values()) or 1.0
-        writes: list[dict[str, Any]] = []
-        for topic, errors in sorted(wrong.items(), key=lambda pair: -pair[1]):
-            ids = [item.id for item in self.briefing.task.public if item.topic == topic]
-            if n := round(rows * errors / total):
-                writes += more_like(ids, n, self.briefing)
-        return [*writes, *checked_and_trained(self.briefing)]
+        ranked = sorted(wrong.items(), key=lambda pair: -pair[1])
+        counts = {topic: round(rows * errors / total) for topic, errors in ranked}
+        return [*more_like_topics(counts, self.briefing), *checked_and_trained(self.briefing)]

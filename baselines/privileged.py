@@ -15,7 +15,7 @@ import numpy as np
 from dataenv.errors import ConfigError
 from dataenv.evaluation import EvalReport
 from dataenv.hashing import seed_of
-from dataenv.policy import Briefing, affordable_rows, more_like
+from dataenv.policy import Briefing, affordable_rows, more_like_topics
 
 CHECKS = {"none": 0, "teacher": 1, "second": 3, "execution": 4}
 """Ways to check a row, and the calls that each costs."""
@@ -39,10 +39,8 @@ class Plan:
     def actions(self, briefing: Briefing) -> list[dict[str, Any]]:
         """The operations of a whole episode."""
         rows = affordable_rows(briefing, CHECKS[self.check])
-        actions: list[dict[str, Any]] = []
-        for topic, share in sorted(self.shares.items(), key=lambda pair: -pair[1]):
-            ids = [item.id for item in briefing.task.public if item.topic == topic]
-            actions += more_like(ids, round(share * rows), briefing)
+        ranked = sorted(self.shares.items(), key=lambda pair: -pair[1])
+        actions = more_like_topics({t: round(share * rows) for t, share in ranked}, briefing)
         if CHECKS[self.check]:
             actions.append({"op": "verify", "by": self.check})
         if self.order != "shuffle":

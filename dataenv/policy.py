@@ -57,6 +57,17 @@ def more_like(ids: Sequence[str], n: int, briefing: Briefing) -> list[dict[str, 
     return [{"op": "draw", "n": size, "like": like} for size in sizes]
 
 
+def more_like_topics(counts: Mapping[str, int], briefing: Briefing) -> list[dict[str, Any]]:
+    """The operations that bring in so many rows like the public items of each topic, in order."""
+    return [
+        operation
+        for topic, n in counts.items()
+        for operation in more_like(
+            [item.id for item in briefing.task.public if item.topic == topic], n, briefing
+        )
+    ]
+
+
 def affordable_rows(briefing: Briefing, check_price: int = 1, spare: float = 1.5) -> int:
     """Rows that the calls pay for, written and checked, up to `spare` times the places of a set.
 

@@ -16,6 +16,9 @@ from dataenv.tasks.base import Task
 from dataenv.teachers.base import CallError, ChatRequest, Completion, Teacher
 from dataenv.teachers.broker import Expert
 
+SIZES = ("public", "reward", "private", "seeds", "retention", "pool")
+"""What a task holds, and the fields of `EnvConfig` that say how much of it."""
+
 Teachers = tuple[Teacher, dict[str, Expert]]
 
 
@@ -55,10 +58,7 @@ def _procedural_world(config: EnvConfig) -> World:
     from dataenv.teachers.procedural import ProceduralTeacher, experts_of, profile_of
 
     domain = get_domain(config.domain)
-    sizes = {
-        name: getattr(config, name)
-        for name in ("public", "reward", "private", "seeds", "retention", "pool")
-    }
+    sizes = {name: getattr(config, name) for name in SIZES}
 
     def teachers(key: str, rates: Mapping[str, float]) -> Teachers:
         teacher = ProceduralTeacher(domain, profile_of(key, **rates))
@@ -91,15 +91,8 @@ def folder_fields(folder: str) -> dict[str, Any]:
     from dataenv.tasks.folder import load_folder
 
     task = load_folder(Path(folder))
-    sizes = {name: len(getattr(task, name)) for name in ("public", "reward", "private", "pool")}
-    return {
-        "domain": str(Path(folder).resolve()),
-        "calls": 0,
-        "min_rows": 1,
-        "seeds": len(task.seeds),
-        "retention": len(task.retention),
-        **sizes,
-    }
+    sizes = {name: len(getattr(task, name)) for name in SIZES}
+    return {"domain": str(Path(folder).resolve()), "calls": 0, "min_rows": 1, **sizes}
 
 
 class NoTeacher:

@@ -54,7 +54,7 @@ class Sets:
         self.domain: Domain = DOMAINS[domain]
         self.seed, self.number = number, FIRST_TARGET + number
         self.config = env_config(f"{domain.capitalize()}-fast-v0", split="validation")
-        self.env = DataEnv(config=self.config)
+        self.env = DataEnv(config=dataclasses.replace(self.config, calls=10_000))
         self.env.reset(seed=number, options={"target": self.number})
         self.size = self.config.max_rows
         reference = self.env.task.reference
@@ -87,8 +87,7 @@ class Sets:
 
     def _of_teacher(self, check: str) -> tuple[Row, ...]:
         """The teacher's solutions of the target's problems, checked."""
-        fork = DataEnv(config=dataclasses.replace(self.config, calls=10_000))
-        fork.reset(seed=self.seed, options={"target": self.number})
+        fork = self.env.fork()
         fork.insert_reference("teacher", self.size, self.seed)
         if check:
             fork.step({"op": "verify", "by": check})

@@ -122,13 +122,13 @@ def interference(bench: Bench) -> dict:
         s.name for s in bench.domain.skills.values() if s.topic not in own_topics and not s.parts
     )
     stranger = rng_of("stranger", bench.skill, bench.seed).choice(unrelated)
-    own = bench.rows(bench.skill, MIXED)
+    own, others = bench.rows(bench.skill, MIXED), bench.rows(other, MIXED)
     return {
         "other": other,
         "alone": bench.score(*own),
-        "beside_other": bench.score(*own, *bench.rows(other, MIXED)),
+        "beside_other": bench.score(*own, *others),
         "beside_stranger": bench.score(*own, *bench.rows(stranger, MIXED)),
-        "other_only": bench.score(*bench.rows(other, MIXED)),
+        "other_only": bench.score(*others),
     }
 
 

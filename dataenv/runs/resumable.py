@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 from collections.abc import Callable, Sequence
@@ -13,22 +14,16 @@ from dataenv.lock import name_of_worlds
 
 def read_records(path: Path) -> list[dict[str, Any]]:
     """All complete records of a file of JSON lines; a line cut off by a kill is left out."""
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines() if _is_whole(line)]
+    records = []
+    for line in path.read_text("utf-8").splitlines() if path.exists() else ():
+        with contextlib.suppress(ValueError):
+            records.append(json.loads(line))
+    return records
 
 
 def read_current(path: Path) -> list[dict[str, Any]]:
     """The records of the worlds as they are locked now; those of others are not comparable."""
     return [record for record in read_records(path) if record["worlds"] == name_of_worlds()]
-
-
-def _is_whole(line: str) -> bool:
-    try:
-        json.loads(line)
-    except ValueError:
-        return False
-    return True
 
 
 def run_jobs(

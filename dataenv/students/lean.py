@@ -360,7 +360,7 @@ def _read_prompts(
         own = int(lengths.max())
         ids = torch.tensor([[pad_id] * (own - len(each)) + list(each) for each in chosen])
         mask = (torch.arange(own) >= own - lengths[:, None]).long().to(device)
-        caches.append(Cache(layer_class_to_replicate=RoomyLayer))
+        caches.append(Cache(layer_class_to_replicate=DynamicLayer))
         out = model(
             input_ids=ids.to(device),
             attention_mask=mask,

@@ -21,6 +21,7 @@ from dataenv.tasks.procedural.laws import (
     exact_values,
     positive,
 )
+from dataenv.tasks.procedural.money import future_value, present_value, round_money
 from dataenv.tasks.procedural.skill import Domain, Parameters, Skill
 
 FRAMES = (
@@ -1584,28 +1585,6 @@ class Plan:
             keywords=(self.name.replace("_", " "), self.topic),
             mistaken=lambda values, which: positive(*self.write(values, which)),
         )
-
-
-def round_money(value: Fraction | float) -> str:
-    """Writes an amount rounded to two decimals."""
-    return arithmetic.render_number(Fraction(str(round(float(value), 2))))
-
-
-def future_value(
-    rate: Fraction, years: int, payment: Fraction, present: Fraction, when: str = "end"
-) -> float:
-    """What a deposit and yearly payments grow to at a rate in percent, by numpy_financial."""
-    import numpy_financial
-
-    fractional = float(rate / 100)
-    return float(numpy_financial.fv(fractional, years, -float(payment), -float(present), when))
-
-
-def present_value(rate: Fraction, years: int, payment: Fraction, future: Fraction) -> float:
-    """What yearly payments and a last sum are worth today, by numpy_financial."""
-    import numpy_financial
-
-    return float(numpy_financial.pv(float(rate / 100), years, -float(payment), -float(future)))
 
 
 def _pairs(settings: Iterable[str], questions: Iterable[str]) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ from dataenv.tasks.procedural.laws import (
     solver,
     write_step,
 )
+from dataenv.tasks.procedural.money import future_value, to_cents
 from dataenv.tasks.procedural.skill import Parameters, Skill
 
 
@@ -122,10 +123,6 @@ def beyond_skill(
         keywords=(name.replace("_", " "), topic),
         mistaken=lambda values, which: write(values, 10 ** (1 + which % 3)),
     )
-
-
-def _rounded(value: float) -> Fraction:
-    return Fraction(str(round(value, 2)))
 
 
 _THREE_DIGITS = range(103, 989)
@@ -338,9 +335,9 @@ FINANCE = (
         {"p": range(110, 990, 10), "r": range(3, 10), "n": range(11, 30)},
         lambda p: (
             f"sum = {p['p']} dollars grown at {p['r']} % for {p['n']} years",
-            _rounded(p["p"] * (1 + p["r"] / 100) ** p["n"]),
+            to_cents(p["p"] * (1 + p["r"] / 100) ** p["n"]),
         ),
-        lambda p: _rounded(_future_value(p["r"], p["n"], p["p"])),
+        lambda p: to_cents(future_value(Fraction(p["r"]), p["n"], Fraction(0), Fraction(p["p"]))),
         (
             "A fund holds {p} dollars and grows by {r} % a year, compounded. What after {n} years?",
             "For {n} years {p} dollars in a fund grow at {r} % with compounding. Find the sum.",
@@ -353,12 +350,6 @@ FINANCE = (
         ),
     ),
 )
-
-
-def _future_value(rate: int, years: int, present: int) -> float:
-    import numpy_financial
-
-    return float(numpy_financial.fv(rate / 100, years, 0, -present))
 
 
 def _gas_law(name: str, equation: str, work: str, formulas: Mapping[str, str]) -> Law:
