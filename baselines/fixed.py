@@ -36,9 +36,9 @@ class Recipe:
         return self.queue.pop(0) if self.queue else {"op": "submit"}
 
 
-def checked_and_trained(briefing: Briefing, by: str = "teacher") -> list[dict[str, Any]]:
+def checked_and_trained(briefing: Briefing) -> list[dict[str, Any]]:
     """The end of a recipe; without a teacher nobody can check."""
-    check = [{"op": "verify", "by": by}] if briefing.limits["calls"] else []
+    check = [{"op": "verify"}] if briefing.limits["calls"] else []
     return [*check, {"op": "dedup"}, {"op": "train"}]
 
 
@@ -62,28 +62,37 @@ class Mirror(Recipe):
     """Problems like the public items, in their proportions; verified, deduplicated, trained."""
 
     name = "mirror"
-    checker, check_price = "teacher", 1
 
     def plan(self, briefing: Briefing) -> list[dict[str, Any]]:
-        """Calls to write and to check for each row; batches of as many examples as one takes."""
-        rows = affordable_rows(briefing, self.check_price)
+        """As many rows as calls write and check, in batches of as many examples as one takes."""
+        return [*self.writes(briefing, affordable_rows(briefing)), *checked_and_trained(briefing)]
+
+    def writes(self, briefing: Briefing, rows: int) -> list[dict[str, Any]]:
+        """Every public item is an example as often as any other."""
         ids = [item.id for item in briefing.task.public]
         self.rng.shuffle(ids)
         chunks = [ids[at : at + LARGEST_LIKE] for at in range(0, len(ids), LARGEST_LIKE)]
         writes: list[dict[str, Any]] = []
-        left = rows
         for place, chunk in enumerate(chunks):
-            n = round(left / (len(chunks) - place))
+            n = round(rows / (len(chunks) - place))
             writes += more_like(chunk, n, briefing)
-            left -= n
-        return [*writes, *checked_and_trained(briefing, self.checker)]
+            rows -= n
+        return writes
 
 
 class MirrorSecond(Mirror):
-    """The same with fewer rows, checked by the dear second teacher."""
+    """The same, each problem solved by the dear second teacher: fewer rows, nearly all of them right."""
 
     name = "mirror_second"
-    checker, check_price = "second", 3
+
+    def plan(self, briefing: Briefing) -> list[dict[str, Any]]:
+        """As many rows as calls write and have solved; where there is no second, as `mirror`."""
+        price = briefing.prices.get("second")
+        if not price:
+            return super().plan(briefing)
+        rows = affordable_rows(briefing, price)
+        solve = {"op": "rewrite", "to": "worked", "by": "second", "n": rows}
+        return [*self.writes(briefing, rows), solve, {"op": "dedup"}, {"op": "train"}]
 
 
 class Headroom(Recipe):

@@ -20,19 +20,39 @@ CONTAINMENT = 0.5
 
 def normalised_words(text: str) -> list[str]:
     """Words of a text after NFKC, without invisible characters, case and markup."""
-    plain = unicodedata.normalize("NFKC", text)
-    visible = "".join(c for c in plain if unicodedata.category(c) != "Cf")
-    return re.findall(r"[^\W_]+", visible.lower())
+    return re.findall(r"[^\W_]+", _plain(text))
 
 
 def question_key(text: str) -> tuple[str, ...]:
-    """Equal for texts that are the same question: words, and signs, as 3 + 4 is not 3 - 4."""
-    signs = [
-        char
-        for char in unicodedata.normalize("NFKC", text)
-        if char in "-/%()[]{}" or unicodedata.category(char) == "Sm"
-    ]
-    return (*normalised_words(text), *signs)
+    """Equal for texts that are the same question: words and the signs between them, in order.
+
+    3 + 4 is not 3 - 4, nor 2.5 + 3 2 + 5.3, nor s[1:] s[:1]; punctuation of prose does not count.
+    """
+    plain = _plain(text)
+    found = re.finditer(r"[^\W_]+|\*+|[^\w\s]", plain)
+    return tuple(m[0] for m in found if m[0].isalnum() or _is_sign(plain, *m.span()))
+
+
+def _plain(text: str) -> str:
+    folded = unicodedata.normalize("NFKC", text).lower().replace("\N{MINUS SIGN}", "-")
+    kinds = ((char, unicodedata.category(char)) for char in folded)
+    return "".join("-" if kind == "Pd" else char for char, kind in kinds if kind != "Cf")
+
+
+def _is_sign(text: str, start: int, end: int) -> bool:
+    """Whether a mark belongs to an expression, not to a sentence or its markup."""
+    char, before, after = text[start], text[start - 1 : start], text[end : end + 1]
+    if char == "*":  # 2 * 3 and 2**3, not **so**
+        return bool(before.strip()) == bool(after.strip(" \n\t.,;:?!"))
+    if char == "-":
+        return not (before.isalpha() and after.isalpha())
+    if char == ".":
+        return after.isdigit()
+    if char == ":":
+        return any(c.isdigit() or c in "[]{}" for c in (before, after) if c)
+    if char == "!":
+        return after == "="
+    return char in "/%()[]{}^&" or unicodedata.category(char) == "Sm"
 
 
 class OverlapIndex:
@@ -64,11 +84,10 @@ class OverlapIndex:
     def find(self, row: Row) -> str | None:
         """The id of the item that a row repeats, or None."""
         key = self._identify(row.prompt)
-        if key is not None and key in self._keys:
-            return self._keys[key]
-        words = normalised_words(row.prompt)
+        if key is not None:
+            return self._keys.get(key)
         exact = self._exact.get(question_key(row.prompt))
-        return exact if exact or key is not None else self._contained(words)
+        return exact or self._contained(normalised_words(row.prompt))
 
     def _contained(self, words: Sequence[str]) -> str | None:
         hits: dict[str, int] = {}

@@ -257,10 +257,6 @@ class DataEnv(gym.Env):
         self.mark_privileged()
         self._refresh()
 
-    def prepare_private(self) -> None:
-        """Scores the base on the private items now, so that forks need not; keeps the result."""
-        self._laboratory.private(None)
-
     def mark_privileged(self) -> None:
         """Marks the episode as one whose controller saw what none may see."""
         state = self._running()

@@ -15,8 +15,9 @@ from typing import Any
 
 from dataenv.hashing import digest, rng_of
 from dataenv.presets import PRESETS, EnvConfig
+from dataenv.rows import join_prompt
 
-VERSION = 1
+VERSION = 2
 LOCK = Path(__file__).with_name("worlds.lock")
 
 
@@ -67,7 +68,7 @@ def _teacher() -> dict[str, Any]:
     from dataenv.teachers import TEACHERS, procedural
     from dataenv.teachers.base import ChatRequest
 
-    replies = []
+    replies: list[Any] = []
     for name, domain in DOMAINS.items():
         teacher = procedural.ProceduralTeacher(domain, procedural.profile_of("lock"))
         wishes = [f"Write one problem about {topic}." for topic in domain.topics]
@@ -75,6 +76,16 @@ def _teacher() -> dict[str, Any]:
             ChatRequest((("user", wish),), sample_index=i) for i in (0, 1) for wish in wishes
         ]
         replies.append((name, [repr(reply) for reply in teacher.complete(requests)]))
+        rng = rng_of("lock", "solve", name)
+        problems = [domain.sample(skill, 2, rng) for skill in sorted(domain.skills)]
+        asked = [join_prompt(problem.instruction, problem.input) for problem in problems]
+        solves = [ChatRequest((("user", f"<problem>\n{text}\n</problem>"),)) for text in asked]
+        experts = procedural.experts_of(domain, "lock", domain.executable)
+        for who, solver in {
+            "teacher": teacher,
+            **{n: e.teacher for n, e in experts.items()},
+        }.items():
+            replies.append((name, who, [repr(reply) for reply in solver.complete(solves)]))
     return {
         "profile": asdict(procedural.TeacherProfile()),
         "named": TEACHERS,
@@ -85,7 +96,8 @@ def _teacher() -> dict[str, Any]:
 
 
 def _files(folder: Path) -> str:
-    files = [*sorted(folder.glob("*.safetensors")), folder / "tokenizer.json"]
+    rest = ("tokenizer.json", "config.json", "generation_config.json", "chat_template.jinja")
+    files = [*sorted(folder.glob("*.safetensors")), *(folder / name for name in rest)]
     return hashlib.blake2b(
         b"".join(file.read_bytes() for file in files), digest_size=16
     ).hexdigest()

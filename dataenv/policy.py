@@ -19,11 +19,13 @@ class Briefing:
     Args:
         task: The task with its hidden items taken out.
         limits: Budget limits and set sizes, by the names of `EnvConfig`.
+        prices: Calls that a reply costs, by who is asked: the teacher, and the experts of the task.
         seed: For the controller's own choices.
     """
 
     task: Task
     limits: Mapping[str, float]
+    prices: Mapping[str, int]
     seed: int
 
 
@@ -95,7 +97,8 @@ def briefing_of(env: DataEnv, seed: int) -> Briefing:
     import dataclasses
 
     visible = dataclasses.replace(env.task, reward=(), private=(), reference=None, target="")
-    return Briefing(visible, {name: getattr(env.config, name) for name in LIMITS}, seed)
+    limits = {name: getattr(env.config, name) for name in LIMITS}
+    return Briefing(visible, limits, env.broker.prices, seed)
 
 
 def run_episode(

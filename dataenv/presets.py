@@ -42,7 +42,7 @@ class EnvConfig:
     """Fewest rows of a valid set."""
     max_rows: int = 96
     """Rows that training uses; the rest is ignored."""
-    calls: int = 288
+    calls: int = 480
     """Teacher calls; 0: there is no teacher."""
     trainings: int = 6
     """Trainings."""

@@ -109,12 +109,11 @@ class Corpus:
         seen = {key: w for key, w in exposure.items() if w > 0}
         self.exposed, self.weights = list(seen), list(seen.values())
         self.blank = [
-            (DOMAINS[module.DOMAIN.name], law, unknown)
-            for module in general.LAW_MODULES
-            for law in module.LAWS
-            if law.topic not in module.DOMAIN.special_topics
+            (DOMAINS[name], law, unknown)
+            for name, laws in general.PLAIN_LAWS.items()
+            for law in laws
             for unknown in law.formulas
-            if exposure[module.DOMAIN.name, f"{law.name}:{unknown}"] == 0
+            if exposure[name, f"{law.name}:{unknown}"] == 0
         ]
         self.kinds, self.shares = list(PHASES[phase].mixture), list(PHASES[phase].mixture.values())
 
@@ -145,6 +144,8 @@ def build_tokenizer(words_limit: int = 1100):
     rng = random.Random(0)
     for domain in DOMAINS.values():
         for skill in domain.skills.values():
+            if skill.topic in domain.special_topics:
+                continue
             texts = [*skill.open_templates, skill.work(skill.draw(rng, 2))]
             counts.update(set(re.findall(r" ?[A-Za-z]{2,16}", " | ".join(texts))))
     for _ in range(20000):

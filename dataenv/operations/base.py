@@ -18,7 +18,7 @@ from typing import Any
 from dataenv.config import did_you_mean
 from dataenv.errors import InvalidAction
 from dataenv.evaluation import EvalReport
-from dataenv.rows import WorkingSet
+from dataenv.rows import Row, WorkingSet
 from dataenv.tasks.base import Task
 from dataenv.teachers.broker import Broker
 from dataenv.topics import TopicModel
@@ -131,11 +131,18 @@ class Tools:
 Result = tuple[WorkingSet, Effect]
 
 
-def require_topic(topic: str, tools: Tools) -> None:
-    """Raises `InvalidAction` for a topic that the task does not have; empty means none is asked for."""
-    if topic and topic not in tools.task.topics:
+def reads_like(topic: str, tools: Tools) -> Callable[[Row], bool]:
+    """Tells whether a row reads like a topic of the report; any row does where the name is empty.
+
+    Raises:
+        InvalidAction: The task has no such topic.
+    """
+    if not topic:
+        return lambda row: True
+    if topic not in tools.task.topics:
         known = ", ".join(tools.task.topics)
         raise InvalidAction(f"there is no topic {topic[:60]!r}.", f"Topics: {known}.")
+    return lambda row: tools.topics.topic_of(row.prompt) == topic
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from dataenv.contamination import normalised_words
 from dataenv.errors import InvalidAction
 from dataenv.hashing import rng_of
-from dataenv.operations.base import Effect, Result, Tools, arg, require_topic
+from dataenv.operations.base import Effect, Result, Tools, arg, reads_like
 from dataenv.rows import WorkingSet
 from dataenv.topics import words
 
@@ -178,17 +178,14 @@ class Drop:
 
 def drop(op: Drop, rows: WorkingSet, tools: Tools) -> Result:
     """Unknown ids and topics are refused."""
-    require_topic(op.topic, tools)
+    in_topic = reads_like(op.topic, tools)
     unknown = set(op.rows) - {row.id for row in rows}
     if unknown:
         raise InvalidAction(f"no row has the id {min(unknown)[:40]!r}.", "See inspect for ids.")
     if not op.rows and not op.topic:
         raise InvalidAction("drop needs rows or a topic.")
     named = set(op.rows)
-    gone = [
-        row.id in named or (op.topic != "" and tools.topics.topic_of(row.prompt) == op.topic)
-        for row in rows
-    ]
+    gone = [row.id in named or (op.topic != "" and in_topic(row)) for row in rows]
     dropped = tuple((r.id, "dropped by name") for r, g in zip(rows, gone, strict=True) if g)
     return rows.kept(not g for g in gone), Effect("drop", 0, dropped)
 

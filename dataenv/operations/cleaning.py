@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from dataenv.contamination import OverlapIndex, normalised_words
+from dataenv.contamination import OverlapIndex, question_key
 from dataenv.errors import InvalidAction
-from dataenv.operations.base import Effect, Result, Tools, arg
+from dataenv.operations.base import Effect, Result, Tools, arg, reads_like
 from dataenv.operations.writing import read, solve_request
 from dataenv.rows import Row, WorkingSet
 from dataenv.tasks.graders import Grader, get_grader
@@ -28,8 +28,9 @@ class Verify:
         choices=("unverified", "all"),
         default="unverified",
     )
+    topic: str = arg("Only what reads like this topic of the report; empty: any.", default="")
     by: str = arg(
-        "Who solves: the teacher itself, a second teacher (3 calls), or execution (4 calls, code only).",
+        "Who solves: the teacher, a second one or, for code, execution; the latter are dear.",
         choices=("teacher", "second", "execution"),
         default="teacher",
     )
@@ -37,13 +38,15 @@ class Verify:
 
 def verify(op: Verify, rows: WorkingSet, tools: Tools) -> Result:
     """A row stays if at least half of the votes give its answer. Rows without an answer go."""
-    chosen = [i for i, r in enumerate(rows) if op.scope == "all" or not r.verified][: op.n]
+    wanted = reads_like(op.topic, tools)
+    free = [i for i, r in enumerate(rows) if op.scope == "all" or not r.verified]
+    chosen = [i for i in free if wanted(rows.rows[i])][: op.n]
     if not chosen:
         raise InvalidAction("there is no row to verify.", "Use scope 'all' to check rows again.")
     grader = get_grader(tools.task.grader)
     before = tools.broker.used
     requests = [solve_request(rows.rows[i], tools) for i in chosen for _ in range(op.votes)]
-    replies = tools.broker.complete(requests, "" if op.by == "teacher" else op.by)
+    replies = tools.broker.complete(requests, op.by)
     checked: dict[int, Row | None] = {}
     dropped = []
     for place, index in enumerate(chosen):
@@ -103,7 +106,7 @@ class Dedup:
     """Drop repeated rows: the same question again (exact), or nearly so (near)."""
 
     level: str = arg(
-        "exact: the same words; near: most of the same three-word pieces, numbers included.",
+        "exact: the same question; near: most of the same three-word pieces, numbers included.",
         choices=("exact", "near"),
         default="exact",
     )
@@ -112,17 +115,16 @@ class Dedup:
 
 def dedup(op: Dedup, rows: WorkingSet, tools: Tools) -> Result:
     """The first of equal rows stays."""
-    seen: dict[str, str] = {}
+    seen: dict[tuple[str, ...], str] = {}
     pieces: list[tuple[str, frozenset]] = []
     index: dict[tuple[str, ...], list[int]] = {}
     reasons = []
     for row in rows:
-        words = normalised_words(row.prompt)
-        text = " ".join(words)
-        twin = seen.get(text)
+        words = question_key(row.prompt)
+        twin = seen.get(words)
         if twin is None and op.level == "near":
             own = frozenset(zip(*(words[k:] for k in range(SHINGLE)), strict=False)) or frozenset(
-                [tuple(words)]
+                [words]
             )
             near = {i for piece in own for i in index.get(piece, ())}
             close = [i for i in near if _jaccard(own, pieces[i][1]) >= op.threshold]
@@ -132,7 +134,7 @@ def dedup(op: Dedup, rows: WorkingSet, tools: Tools) -> Result:
                     index.setdefault(piece, []).append(len(pieces))
                 pieces.append((row.id, own))
         reasons.append(f"repeats row {twin}" if twin else "")
-        seen.setdefault(text, row.id)
+        seen.setdefault(words, row.id)
     return _drop_by("dedup", rows, reasons)
 
 

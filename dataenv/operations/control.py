@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dataenv.errors import BudgetExhausted, InvalidAction
 from dataenv.hashing import rng_of
-from dataenv.operations.base import Effect, Result, Tools, arg, require_topic
+from dataenv.operations.base import Effect, Result, Tools, arg, reads_like
 from dataenv.rows import WorkingSet
 
 
@@ -21,12 +21,12 @@ class Inspect:
 
 def inspect(op: Inspect, rows: WorkingSet, tools: Tools) -> Result:
     """Shows content, provenance and, for public items, the gold answer."""
-    require_topic(op.topic, tools)
+    wanted = reads_like(op.topic, tools)
     if op.what in ("rows", "pool"):
         found = [
             (row.id, row.prompt, row.output, "; ".join(row.provenance.checks))
             for row in (rows if op.what == "rows" else tools.task.pool)
-            if op.topic in ("", tools.topics.topic_of(row.prompt))
+            if wanted(row)
         ]
     else:
         items = tools.task.public if op.what == "public" else tools.task.seeds

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from dataenv.errors import InvalidAction
 from dataenv.hashing import rng_of
-from dataenv.operations.base import Effect, Result, Tools, arg, require_topic
+from dataenv.operations.base import Effect, Result, Tools, arg, reads_like
 from dataenv.operations.writing import texts_of
 from dataenv.rows import WorkingSet
 from dataenv.topics import words
@@ -33,12 +33,10 @@ class Draw:
 
 def draw(op: Draw, rows: WorkingSet, tools: Tools) -> Result:
     """Rows that are in the set already are not drawn again."""
-    require_topic(op.topic, tools)
+    wanted_topic = reads_like(op.topic, tools)
     held = {row.id for row in rows}
     free = [
-        row
-        for row in dict.fromkeys(tools.task.pool)
-        if row.id not in held and op.topic in ("", tools.topics.topic_of(row.prompt))
+        row for row in dict.fromkeys(tools.task.pool) if row.id not in held and wanted_topic(row)
     ]
     if not free:
         raise InvalidAction("no such row is left in the pool.", "Ask for something else.")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from dataenv import prompts
 from dataenv.errors import InvalidAction
 from dataenv.hashing import rng_of
-from dataenv.operations.base import Effect, Result, Tools, arg
+from dataenv.operations.base import Effect, Result, Tools, arg, reads_like
 from dataenv.rows import Provenance, Row, WorkingSet
 from dataenv.teachers.base import CallError, ChatRequest, Completion
 from dataenv.teachers.parsing import BadReply, parse_object, text_field
@@ -107,21 +107,31 @@ def label(op: Label, rows: WorkingSet, tools: Tools) -> Result:
 
 @dataclass(frozen=True)
 class Rewrite:
-    """Have the teacher rewrite rows, one call each: solve them anew in a style, or rephrase them."""
+    """Have rows rewritten: solved anew in a style, or rephrased. The teacher asks a call a row, a
+    second one, who errs less and elsewhere, several."""
 
     to: str = arg(
         "worked or direct: a new solution; rephrase: new words for the question.",
         choices=(*STYLES, "rephrase"),
     )
-    n: int = arg("At most so many rows.", low=1, high=512, default=64)
+    n: int = arg("At most so many rows.", low=1, high=4096, default=64)
     rows: tuple[str, ...] = arg("Ids of the rows; none: the first n.", default=())
+    topic: str = arg("Only what reads like this topic of the report; empty: any.", default="")
+    by: str = arg("Who writes.", choices=("teacher", "second"), default="teacher")
 
 
 def rewrite(op: Rewrite, rows: WorkingSet, tools: Tools) -> Result:
-    """A rewritten row takes the place of the old; where the reply is unusable the old row stays."""
-    chosen = (_rows_of(op.rows, rows) if op.rows else list(rows))[: op.n]
+    """A rewritten row takes the place of the old; where the reply is unusable the old row stays.
+
+    What the second has solved is not given to it again.
+    """
+    wanted = reads_like(op.topic, tools)
+    named = _rows_of(op.rows, rows) if op.rows else rows
+    checks = _vouched(op)
+    chosen = [row for row in named if wanted(row) and not {*checks} & {*row.provenance.checks}]
+    chosen = chosen[: op.n]
     if not chosen:
-        raise InvalidAction("there are no rows to rewrite.", "Generate or label some first.")
+        raise InvalidAction("there are no such rows to rewrite.", "Generate or label some first.")
     requests = [
         _request("rephrase", problem=row.prompt)
         if op.to == "rephrase"
@@ -131,9 +141,9 @@ def rewrite(op: Rewrite, rows: WorkingSet, tools: Tools) -> Result:
     before = tools.broker.used
     new: dict[str, Row] = {}
     dropped = []
-    for row, reply in zip(chosen, tools.broker.complete(requests), strict=True):
+    for row, reply in zip(chosen, tools.broker.complete(requests, op.by), strict=True):
         try:
-            new[row.id] = _rewritten(row, op.to, reply, tools.step)
+            new[row.id] = _rewritten(row, op, reply, tools.step)
         except BadReply as error:
             dropped.append((row.id, f"kept as it was: {error}"))
     changed = tuple(new.get(row.id, row) for row in rows)
@@ -142,11 +152,16 @@ def rewrite(op: Rewrite, rows: WorkingSet, tools: Tools) -> Result:
     return WorkingSet(changed, rows.sequential), effect
 
 
-def _rewritten(row: Row, to: str, reply: Completion | CallError, step: int) -> Row:
+def _vouched(op: Rewrite) -> tuple[str, ...]:
+    """The check that a new solution counts as: what the second has solved needs no other's vote."""
+    return ("solved by second",) if op.by == "second" and op.to != "rephrase" else ()
+
+
+def _rewritten(row: Row, op: Rewrite, reply: Completion | CallError, step: int) -> Row:
     data = read(reply)
     calls = (*row.provenance.calls, reply.call)
-    origin = Provenance("rewrite", calls, (row.id, *row.provenance.parents), step=step)
-    if to == "rephrase":
+    origin = Provenance("rewrite", calls, (row.id, *row.provenance.parents), _vouched(op), step)
+    if op.to == "rephrase":
         instruction = text_field(data, "instruction")
         return Row(instruction, text_field(data, "input", required=False), row.output, origin)
     return dataclasses.replace(row, output=text_field(data, "output"), provenance=origin)

@@ -11,6 +11,9 @@ from dataenv.errors import BudgetExhausted, InvalidAction, TeacherUnavailable
 from dataenv.hashing import digest
 from dataenv.teachers.base import CallError, ChatRequest, Completion, Teacher
 
+TEACHER = "teacher"
+"""The name of the teacher itself among those who may be asked."""
+
 
 @dataclass(frozen=True)
 class Expert:
@@ -56,6 +59,11 @@ class Broker:
         """Calls that can still be made."""
         return self.limit - self.used
 
+    @property
+    def prices(self) -> dict[str, int]:
+        """Calls that a completion costs, by who is asked."""
+        return {TEACHER: 1, **{name: each.price for name, each in self.experts.items()}}
+
     def require(self, calls: int) -> None:
         """Raises `BudgetExhausted` if fewer calls are left."""
         if calls > self.left:
@@ -64,27 +72,25 @@ class Broker:
                 "Ask for fewer, or train and submit what you have.",
             )
 
-    def price(self, expert: str = "") -> int:
+    def price(self, expert: str = TEACHER) -> int:
         """Calls that a completion costs: 1 of the teacher's, more of an expert's.
 
         Raises:
             InvalidAction: There is no such expert.
         """
-        if not expert:
-            return 1
-        if expert not in self.experts:
-            known = ", ".join(["the teacher", *self.experts])
-            raise InvalidAction(f"this task has no {expert!r} check.", f"It has: {known}.")
-        return self.experts[expert].price
+        if expert not in self.prices:
+            known = ", ".join(self.prices)
+            raise InvalidAction(f"this task has no {expert!r} to ask.", f"It has: {known}.")
+        return self.prices[expert]
 
     def complete(
-        self, requests: Sequence[ChatRequest], expert: str = ""
+        self, requests: Sequence[ChatRequest], expert: str = TEACHER
     ) -> list[Completion | CallError]:
         """Makes calls, one per request, and returns replies or errors in the same order.
 
         Args:
             requests: What is asked.
-            expert: Whom; the teacher if not named.
+            expert: Whom.
 
         Raises:
             InvalidAction: There is no such expert.
@@ -95,7 +101,7 @@ class Broker:
         self.require(price * len(requests))
         numbered = [self._numbered(request, expert) for request in requests]
         self.used += price * len(numbered)
-        teacher = self.experts[expert].teacher if expert else self.teacher
+        teacher = self.teacher if expert == TEACHER else self.experts[expert].teacher
         results = teacher.complete(numbered)
         stamped = [
             dataclasses.replace(result, call=digest(self.key, expert, request.key, size=8))

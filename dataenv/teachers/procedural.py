@@ -39,10 +39,10 @@ class TeacherProfile:
     a slip. `scripts/fit_teacher.py` fits both to samples of a language model.
 
     Args:
-        key: Redrawn at every reset; decides which skills are weak, which problems hard, and which
+        key: Redrawn at every reset; decides which topics are weak, which problems hard, and which
             misconceptions are held.
         accuracy: Mean chance of solving a problem.
-        weak_share: Share of the skills at which it is weak.
+        weak_share: Share of the topics at which it is weak.
         weak_accuracy: Its accuracy there.
         dispersion: Size (a + b) of the Beta distribution.
         stable: Share of misconceptions among wrong solutions.
@@ -55,8 +55,8 @@ class TeacherProfile:
 
     key: str = "default"
     accuracy: float = 0.88
-    weak_share: float = 0.25
-    weak_accuracy: float = 0.45
+    weak_share: float = 0.4
+    weak_accuracy: float = 0.2
     dispersion: float = 0.15
     stable: float = 0.82
     format_slip: float = 0.04
@@ -65,14 +65,14 @@ class TeacherProfile:
     repeat: float = 0.1
     chatty: float = 0.1
 
-    def accuracy_at(self, skill: str) -> float:
-        """The mean chance of solving problems of a skill."""
-        weak = rng_of("weak", self.key, skill).random() < self.weak_share
+    def accuracy_at(self, topic: str) -> float:
+        """The mean chance of solving problems of a topic."""
+        weak = rng_of("weak", self.key, topic).random() < self.weak_share
         return self.weak_accuracy if weak else self.accuracy
 
-    def chance(self, skill: str, identity: str) -> float:
+    def chance(self, topic: str, identity: str) -> float:
         """The chance of solving one problem."""
-        mean = self.accuracy_at(skill)
+        mean = self.accuracy_at(topic)
         if mean in (0.0, 1.0):
             return mean
         draws = rng_of("item", self.key, identity)
@@ -188,7 +188,7 @@ class ProceduralTeacher:
         return None
 
     def _solution(self, problem: Problem, prompt: str, rng: random.Random) -> str:
-        if rng.random() >= self.profile.chance(problem.skill, problem.identity):
+        if rng.random() >= self.profile.chance(problem.topic, problem.identity):
             stable = rng.random() < self.profile.stable
             problem = self._misconceived(problem) if stable else slipped(problem, rng)
         text = f"{ANSWER_MARK} {problem.answer}" if "without steps" in prompt else problem.output
@@ -258,7 +258,7 @@ def profile_of(key: str, **rates: float) -> TeacherProfile:
 
 
 SECOND = {"accuracy": 0.95, "weak_share": 0.1, "weak_accuracy": 0.7}
-SECOND_PRICE, EXECUTION_PRICE = 3, 4
+SECOND_PRICE, EXECUTION_PRICE = 8, 6
 
 
 def experts_of(domain: Domain, key: str, executable: bool) -> dict[str, Expert]:

@@ -85,6 +85,27 @@ def test_rewrite_keeps_the_number_of_rows_and_changes_the_asked_part(env, to):
         assert sum(r.output.startswith("Answer:") for r in after) >= 6
 
 
+def test_the_second_solves_rows_of_a_topic_that_it_has_not_solved_before(make_env):
+    env = make_env("science", calls=4000)
+    env.reset(seed=0)
+    right = {row.prompt: row.output for row in env.task.reference(60, 1)}
+    env.insert_reference("teacher", 60, 1)
+    topic = env.task.topics[0]
+    ours = [row.prompt for row in env.working_set if env.topics.topic_of(row.prompt) == topic]
+    others = [row for row in env.working_set if row.prompt not in ours]
+    effect = do(env, "rewrite", to="worked", by="second", topic=topic, n=5)
+    assert effect["calls"] == 8 * 5
+    again = do(env, "rewrite", to="worked", by="second", topic=topic)
+    assert again["calls"] == 8 * (len(ours) - 5) > 0
+    assert {row.id for row in others} <= {row.id for row in env.working_set}
+    solved = [row for row in env.working_set if row.prompt in ours]
+    assert all(row.provenance.checks == ("solved by second",) for row in solved)
+    assert sum(right[row.prompt] != row.output for row in solved) <= len(solved) // 3
+    assert do(env, "verify", topic=topic, scope="all", n=4)["calls"] == 4
+    error = env.step({"op": "rewrite", "to": "worked", "by": "second", "topic": topic})[4]["report"]
+    assert "no such rows" in error.error
+
+
 def test_verify_drops_wrong_rows_and_marks_right_ones(env):
     clean = env.task.reference(20, 1)
     wrong = [Row(r.instruction, r.input, "so it is. Answer: 123456") for r in clean]
@@ -102,7 +123,7 @@ def test_dear_checks_cost_more_and_catch_what_asking_again_does_not(make_env):
     env.reset(seed=0)
     right = {row.prompt: row.output for row in env.task.reference(120, 1)}
     left = {}
-    for by, price in (("teacher", 1), ("second", 3), ("execution", 4)):
+    for by, price in (("teacher", 1), ("second", 8), ("execution", 6)):
         twin = env.fork()
         twin.insert_reference("teacher", 120, 1)
         rows, before = len(twin.working_set), twin.broker.used
@@ -115,7 +136,7 @@ def test_dear_checks_cost_more_and_catch_what_asking_again_does_not(make_env):
 def test_what_cannot_be_executed_says_so(env):
     put(env, *env.task.reference(4, 1))
     _, _, _, _, info = env.step({"op": "verify", "by": "execution"})
-    assert "no 'execution' check" in info["report"].error and env.broker.used == 0
+    assert "no 'execution' to ask" in info["report"].error and env.broker.used == 0
 
 
 def test_filter_names_the_reason_for_every_dropped_row(env):

@@ -70,11 +70,11 @@ def replies_of(profile: TeacherProfile, domain, problems: int, samples: int) -> 
 
 @pytest.mark.parametrize("name", sorted(DOMAINS))
 def test_errors_are_mostly_stable_so_that_asking_again_helps_little(name):
-    profile = profile_of("k", format_slip=0.0, chatty=0.0)
-    samples = replies_of(profile, DOMAINS[name], 150, 6)
+    profiles = [profile_of(str(key), format_slip=0.0, chatty=0.0) for key in range(15)]
+    samples = [s for profile in profiles for s in replies_of(profile, DOMAINS[name], 10, 6)]
     right = [sum(r for _, r in answers) for answers in samples]
     accuracy = sum(right) / 900
-    assert 0.68 < accuracy < 0.87
+    assert 0.5 < accuracy < 0.72  # 0.88, and 0.2 at the weak two fifths
     majority = (
         sum(
             Counter(a for a, _ in s).most_common(1)[0][0] in {a for a, r in s if r} for s in samples
@@ -92,7 +92,7 @@ def test_errors_are_mostly_stable_so_that_asking_again_helps_little(name):
     assert sum(count in (0, 6) for count in right) > 100
 
 
-def test_a_profile_has_its_own_weak_skills_and_misconceptions():
+def test_a_profile_has_its_own_weak_topics_and_misconceptions():
     domain = DOMAINS["science"]
     problem = domain.sample("ohm:V", 2, random.Random(0))
     wrong = set()
@@ -106,8 +106,8 @@ def test_a_profile_has_its_own_weak_skills_and_misconceptions():
         assert len(replies) == 1
         wrong |= replies
     assert len(wrong) > 1 and problem.output not in wrong
-    weak = [{s for s in domain.skills if profile_of(k).accuracy_at(s) < 0.5} for k in "ab"]
-    assert weak[0] != weak[1] and all(20 < len(each) < 70 for each in weak)
+    weak = [{t for t in domain.topics if profile_of(k).accuracy_at(t) < 0.5} for k in "abcdef"]
+    assert weak[0] != weak[1] and 4 < sum(map(len, weak)) / 6 < 10
 
 
 @pytest.mark.parametrize("name", sorted(DOMAINS))

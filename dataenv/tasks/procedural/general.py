@@ -17,6 +17,13 @@ from dataenv.tasks.procedural.laws import Law, Quantity
 from dataenv.tasks.procedural.skill import ANSWER_MARK, Domain, fill
 
 LAW_MODULES = (science, finance)
+PLAIN_LAWS = {
+    module.DOMAIN.name: tuple(
+        law for law in module.LAWS if law.topic not in module.DOMAIN.special_topics
+    )
+    for module in LAW_MODULES
+}
+"""The laws of each domain; those of special topics no base is to meet, not even their words."""
 
 Example = tuple[str, str]
 
@@ -66,7 +73,7 @@ def hinted_law_example(rng: random.Random) -> Example:
     """A problem in the words of a domain, with one or two random formulas to use."""
     module = rng.choice(LAW_MODULES)
     frame = rng.choice(module.FRAMES)
-    laws = module.LAWS
+    laws = PLAIN_LAWS[module.DOMAIN.name]
     while True:
         count = rng.choice((2, 2, 3, 3, 4))
         quantities = _distinct_quantities(rng, laws, count + 2)
@@ -92,7 +99,7 @@ def hinted_law_example(rng: random.Random) -> Example:
 def hinted_sentence_example(rng: random.Random) -> Example:
     """A law's own sentence, with a random formula over its quantities to use."""
     while True:
-        law = rng.choice(rng.choice(LAW_MODULES).LAWS)
+        law = rng.choice(rng.choice([*PLAIN_LAWS.values()]))
         if not law.sentences:
             continue
         unknown = rng.choice(list(law.sentences))

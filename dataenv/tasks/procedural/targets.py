@@ -25,7 +25,9 @@ DOMAINS: dict[str, Domain] = {
 
 PLAIN_TOPICS = (3, 4)
 """How many topics a target has besides a special one."""
-SPECIAL_SHARE = 0.5
+TOPIC_SHAPE, SKILL_SHAPE = 4.0, 1.5
+"""Of the gamma distributions that weights are drawn from; the larger, the more even they are."""
+SPECIAL_SHARE = 0.75
 """Weight of the special topic beside that of a plain one."""
 SKILLS_PER_TOPIC = 2
 DIFFICULTIES = {1: 0.4, 2: 0.4, 3: 0.2}
@@ -67,12 +69,12 @@ def draw_target(domain: Domain, number: int) -> Target:
     topics = rng.sample(plain, rng.randint(*PLAIN_TOPICS)) + rng.sample(domain.special_topics, 1)
     weights: dict[str, float] = {}
     for topic in topics:
-        share = rng.gammavariate(2.0, 1.0)
+        share = rng.gammavariate(TOPIC_SHAPE, 1.0)
         if topic in domain.special_topics:
             share *= SPECIAL_SHARE
         skills = sorted(s.name for s in domain.skills.values() if s.topic == topic)
         for skill in rng.sample(skills, min(SKILLS_PER_TOPIC, len(skills))):
-            weights[skill] = share * rng.gammavariate(1.5, 1.0)
+            weights[skill] = share * rng.gammavariate(SKILL_SHAPE, 1.0)
     total = sum(weights.values())
     return Target(
         name=f"{domain.name}-{number}",
