@@ -13,6 +13,8 @@ _EXPORTS = {
     "EnvConfig": "dataenv.presets",
     "OPERATIONS": "dataenv.operations",
     "Policy": "dataenv.policy",
+    "env_config": "dataenv.registry",
+    "make_policy": "dataenv.registry",
     "run_episode": "dataenv.policy",
     "tool_schemas": "dataenv.operations",
     "DiscreteOperations": "dataenv.wrappers",

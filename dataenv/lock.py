@@ -1,7 +1,7 @@
 """What the offline worlds are, as hashes: a comparison of controllers holds for one of them.
 
 `worlds.lock` is written by ``scripts/lock_worlds.py``; a test fails when anything here changes
-without a new `VERSION`. Results name version and hash.
+without a new `VERSION`, but for a student that is added. Results name version, hash and student.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ def describe_worlds() -> dict[str, Any]:
         "presets": {name: asdict(EnvConfig(**fields)) for name, fields in PRESETS.items()},
         "domains": {name: _domain(name) for name in DOMAINS},
         "teacher": _teacher(),
-        "students": {name: _files(student_folder(name)) for name in STUDENTS},
     }
-    return {"version": VERSION, "digest": digest(content), **content}
+    students = {name: _files(student_folder(name)) for name in STUDENTS}
+    return {"version": VERSION, "digest": digest(content), **content, "students": students}
 
 
 def _domain(name: str) -> dict[str, Any]:

@@ -78,8 +78,20 @@ def _folder_world(config: EnvConfig) -> World:
     task = load_folder(Path(config.domain), config.retention)
     if not task.pool:
         raise ConfigError(f"{config.domain!r} has no pool.jsonl, and without a teacher no rows")
-    only = dict.fromkeys(SPLITS, range(1))
-    return World(only, lambda number: task, lambda key, rates: (NoTeacher(), {}))
+    for name in SIZES:
+        held = len(getattr(task, name))
+        if getattr(config, name) != held:
+            raise ConfigError(
+                f"{config.domain!r} holds {held} {name} items, not {getattr(config, name)}; the sizes "
+                "of a task folder are those of its files (`dataenv.env_config` fills them in)"
+            )
+
+    def nobody(key: str, rates: Mapping[str, float]) -> Teachers:
+        if rates:
+            raise ConfigError(f"a task folder has no teacher; leave out the rates {dict(rates)}")
+        return NoTeacher(), {}
+
+    return World(dict.fromkeys(SPLITS, range(1)), lambda number: task, nobody)
 
 
 def folder_fields(folder: str) -> dict[str, Any]:

@@ -7,7 +7,9 @@ import time
 
 import pytest
 
+import dataenv
 from dataenv.cli import main
+from dataenv.errors import ConfigError
 
 SETTINGS = [
     "public=8",
@@ -83,6 +85,18 @@ def test_a_task_folder_has_no_teacher_yet(tmp_path, capsys):
     assert "set calls=0" in capsys.readouterr().err
 
 
+def test_sizes_and_teachers_that_a_folder_cannot_have_are_refused(tmp_path, capsys):
+    folder = str(tmp_path / "mine")
+    main(["new-task", folder, "--kind", "numeric"])
+    run = ["run", "--task", folder, "--policy", "mirror", "--out", str(tmp_path / "out")]
+    capsys.readouterr()
+    assert main([*run, "--set", "public=5"]) == 2
+    assert "public items, not 5; the sizes of a task folder" in capsys.readouterr().err
+    env = dataenv.DataEnv(config=dataenv.env_config(folder))
+    with pytest.raises(ConfigError, match="leave out the rates"):
+        env.reset(seed=0, options={"teacher": {"accuracy": 0.5}})
+
+
 def test_a_policy_from_a_file_joins(tiny_path, tmp_path):
     (tmp_path / "mine.py").write_text(
         "class Mine:\n"
@@ -138,7 +152,7 @@ def test_wrong_words_get_one_helpful_line(arguments, message, capsys):
 def test_dry_run_says_what_a_run_may_cost(capsys):
     assert main(["run", "--task", "Science-fast-v0", "--policy", "random", "--dry-run"]) == 0
     plan = json.loads(capsys.readouterr().out)
-    assert plan["calls"] == 288 and plan["detectable_gain_points_private"] == 5.6
+    assert plan["calls"] == 480 and plan["detectable_gain_points_private"] == 5.6
     assert plan["expected_seconds"] > 1
 
 

@@ -62,4 +62,6 @@ def test_elsewhere_most_of_an_items_words_are_an_overlap(task):
     text = "the quick brown fox jumps over the lazy dog and then it sleeps until the next morning"
     index = OverlapIndex(blind, [Item("a", text, "", "1", "animals")])
     assert index.find(Row(f"Once upon a time {text} of the week.", "", "")) == "a"
-    assert index.find(Row("the quick brown fox sleeps in a den of its own each night", "", "")) is None
+    assert (
+        index.find(Row("the quick brown fox sleeps in a den of its own each night", "", "")) is None
+    )

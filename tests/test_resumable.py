@@ -17,3 +17,17 @@ def test_records_are_added_and_a_line_cut_off_by_a_kill_is_left_out(tmp_path):
     assert len(read_records(path)) == 2
     run_jobs(square, [3], path, 1)
     assert sorted(record["number"] for record in read_records(path)) == [1, 2, 3]
+
+
+def fussy(number: int) -> list[dict]:
+    if number == 2:
+        raise ValueError("not two")
+    return square(number)
+
+
+def test_a_job_that_fails_is_named_and_does_not_take_the_others_down(tmp_path, capsys):
+    path = tmp_path / "records.jsonl"
+    run_jobs(fussy, [1, 2, 3], path, 1)
+    assert sorted(record["number"] for record in read_records(path)) == [1, 3]
+    said = capsys.readouterr().out
+    assert "ValueError: not two" in said and "1 of 3 jobs failed" in said

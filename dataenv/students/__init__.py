@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dataenv.students.base import Student
 
-STUDENTS = {"nano-a": "nano_a"}
+STUDENTS = {"nano-a": "nano_a", "nano-b": "nano_b"}
 """Names of the checkpoints that come with the package, and their folders."""
 
 

@@ -1,0 +1,69 @@
+"""What the scripts of the experiments make of their records."""
+
+import compare_controllers
+import landscape
+import learning_curves
+import pytest
+
+
+def controller(policy, target, private, task="science", base=0.1):
+    return {
+        "task": task,
+        "policy": policy,
+        "target": f"{task}-{target}",
+        "base": {"private": base},
+        "final": {"private": private},
+        "budget": {"calls": {"used": 200}},
+    }
+
+
+def test_headroom_is_the_share_of_the_privileged_gain_over_shared_targets():
+    records = [
+        controller("mirror", 1, 0.4),
+        controller("privileged", 1, 0.6),
+        controller("mirror", 2, 0.3),
+        controller("privileged", 2, 0.6),
+        controller("mirror", 3, 0.9),  # nothing to compare it with
+    ]
+    (line,) = compare_controllers.headroom(records)
+    assert line.startswith("science: (mirror - base) / (privileged - base) = 0.50 ")
+    assert line.endswith("2 targets")
+
+
+def test_differences_to_mirror_are_paired_by_target():
+    records = [controller("mirror", n, 0.3 + n / 10) for n in range(4)]
+    records += [controller("feedback", n, 0.35 + n / 10) for n in range(4)]
+    row = next(r for r in compare_controllers.table(records).splitlines() if "feedback" in r)
+    assert "+5.0 [+5.0, +5.0]" in row
+
+
+@pytest.mark.parametrize(
+    ("curve", "kind"),
+    [
+        ((0.9, 0.9, 0.9, 0.9, 0.9), "known"),
+        ((0.0, 0.5, 0.8, 0.9, 1.0), "early"),
+        ((0.0, 0.0, 0.1, 0.2, 0.9), "hundreds"),
+        ((0.0, 0.0, 0.0, 0.1, 0.1), "never"),
+        ((0.0, 0.1, 0.4, 0.8, 0.9), "between"),
+        ((0.0, 0.1, 0.4, 0.5), "between"),  # there are not so many different rows
+    ],
+)
+def test_the_kind_of_a_skill_is_read_from_its_curve(curve, kind):
+    sizes = ("0", "4", "16", "64", "256")
+    assert learning_curves.kind_of(dict(zip(sizes, curve, strict=False))) == kind
+
+
+def test_two_bases_agree_on_the_order_of_sets_that_can_be_told_apart():
+    def record(student, number, **scores):
+        both = {name: [score, 0.0] for name, score in scores.items()}
+        return {"domain": "code", "number": number, "student": student, "scores": both}
+
+    records = [
+        record("nano-a", 0, base=0.0, clean=0.6, noisy=0.4, narrow=0.58),
+        record("nano-b", 0, base=0.5, clean=0.5, noisy=0.3, narrow=0.2),
+        record("nano-a", 1, clean=0.6, noisy=0.4),  # not played on the other
+    ]
+    # clean and narrow are too near on the first to count; of the others one pair turns
+    said = landscape.compare(records, "nano-a", "nano-b")
+    assert said.startswith("nano-a and nano-b: 1 of 2 pairs in the same order")
+    assert "no target" in landscape.compare(records, "nano-a", "nano-c")
