@@ -1,7 +1,8 @@
 """What the offline worlds are, as hashes: a comparison of controllers holds for one of them.
 
-`worlds.lock` is written by ``scripts/lock_worlds.py``; a test fails when anything here changes
-without a new `VERSION`, but for a student that is added. Results name version, hash and student.
+`worlds.lock` is written by ``scripts/lock_worlds.py``; a test fails when anything in it changes
+without a new `VERSION`. Things may be added: a student, a preset, a field. Results name version and
+hash.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from dataenv.errors import ConfigError
 from dataenv.hashing import digest, rng_of
 from dataenv.presets import PRESETS, EnvConfig
 from dataenv.rows import join_prompt
@@ -32,7 +34,39 @@ def describe_worlds() -> dict[str, Any]:
         "teacher": _teacher(),
     }
     students = {name: _files(student_folder(name)) for name in STUDENTS}
-    return {"version": VERSION, "digest": digest(content), **content, "students": students}
+    return {"version": VERSION, **content, "students": students}
+
+
+def differences(old: Any, new: Any, path: str = "") -> list[str]:
+    """Paths of the values that differ."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return [] if old == new else [f"{path}: {old!r} -> {new!r}"]
+    keys = sorted({*old, *new})
+    return [d for key in keys for d in differences(old.get(key), new.get(key), f"{path}/{key}")]
+
+
+def relocked(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """The lock of new worlds. Its digest names a version, and stays while things are only added.
+
+    Raises:
+        ConfigError: Something has changed under the same version.
+    """
+    if old.get("version") != new["version"]:
+        return {"digest": digest(new), **new}
+    changed = differences(_part(old, old), _part(new, old))
+    if changed:
+        raise ConfigError(
+            f"a locked world has changed: {'; '.join(changed[:5])}; undo it, or raise "
+            "dataenv.lock.VERSION and run scripts/lock_worlds.py"
+        )
+    return {"digest": old["digest"], **new}
+
+
+def _part(tree: Any, shape: Any) -> Any:
+    """What a tree holds at the keys that another one has, the digest aside."""
+    if not (isinstance(tree, dict) and isinstance(shape, dict)):
+        return tree
+    return {key: _part(tree.get(key), shape[key]) for key in shape if key != "digest"}
 
 
 def _domain(name: str) -> dict[str, Any]:

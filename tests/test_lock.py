@@ -2,39 +2,36 @@
 
 import json
 
-import lock_worlds
 import pytest
 
-from dataenv.lock import describe_worlds, locked, name_of_worlds
+from dataenv.errors import ConfigError
+from dataenv.lock import describe_worlds, locked, name_of_worlds, relocked
 
 
-def test_the_worlds_are_the_locked_ones():
-    now = json.loads(json.dumps(describe_worlds()))
-    assert now == locked(), (
-        "a world has changed: see `python scripts/lock_worlds.py --check`, raise "
-        "dataenv.lock.VERSION and run `python scripts/lock_worlds.py`"
-    )
+@pytest.fixture(scope="module")
+def now():
+    return json.loads(json.dumps(describe_worlds()))
 
 
-def test_a_changed_knob_changes_the_hash(monkeypatch):
+def test_the_worlds_are_the_locked_ones(now):
+    assert relocked(locked(), now) == locked(), "run `python scripts/lock_worlds.py`"
+    assert name_of_worlds() == f"{now['version']}-{locked()['digest'][:12]}"
+
+
+def test_a_changed_knob_is_refused_by_name_until_the_version_is_raised(now, monkeypatch):
     from dataenv.tasks.procedural import targets
 
-    before = describe_worlds()
     monkeypatch.setattr(targets, "SPECIAL_SHARE", 0.4)
-    after = describe_worlds()
-    assert after["digest"] != before["digest"]
-    assert after["domains"]["code"]["problems"] == before["domains"]["code"]["problems"]
-    assert name_of_worlds().startswith(f"{before['version']}-")
+    changed = json.loads(json.dumps(describe_worlds()))
+    assert changed["domains"]["code"]["problems"] == now["domains"]["code"]["problems"]
+    with pytest.raises(ConfigError, match=r"/domains/code/targets: .* raise dataenv"):
+        relocked(locked(), changed)
+    newer = relocked(locked(), {**changed, "version": now["version"] + 1})
+    assert newer["digest"] != locked()["digest"]
 
 
-def test_a_student_may_be_added_to_a_locked_world_and_nothing_changed(tmp_path, monkeypatch):
-    path = tmp_path / "worlds.lock"
-    old = {**locked(), "students": {}}
-    path.write_text(json.dumps(old))
-    monkeypatch.setattr("sys.argv", ["lock_worlds"])
-    monkeypatch.setattr(lock_worlds, "LOCK", path)
-    lock_worlds.main()
-    assert json.loads(path.read_text()) == locked()
-    path.write_text(json.dumps({**old, "students": {"nano-a": "other"}}))
-    with pytest.raises(SystemExit, match="this world is locked already"):
-        lock_worlds.main()
+def test_what_is_added_leaves_the_name_as_it_is_and_what_is_gone_does_not(now):
+    added = {**now, "students": {**now["students"], "nano-z": "f00"}}
+    assert relocked(locked(), added) == {**added, "digest": locked()["digest"]}
+    with pytest.raises(ConfigError, match="/students/nano-z: 'f00' -> None"):
+        relocked({**added, "digest": "d"}, now)
