@@ -22,4 +22,4 @@ BASELINES: dict[str, Callable[[], Any]] = {
 }
 
 REFERENCES = frozenset({"matched_teacher", "matched_clean", "privileged"})
-"""They see what no controller sees: rows from the private distribution, or the private score."""
+"""They see what no controller sees: rows from the private distribution, or hidden scores."""

@@ -14,7 +14,10 @@ from dataenv.policy import Briefing
 
 
 class ShuffledFeedback(FeedbackPolicy):
-    """`feedback` with reports that say of each topic what is true of another."""
+    """`feedback` with reports that say of each topic what is true of another.
+
+    Where there is one topic only, nothing can be shuffled, and it is `feedback` itself.
+    """
 
     name = "feedback_shuffled"
 

@@ -88,9 +88,9 @@ class MirrorSecond(Mirror):
     def plan(self, briefing: Briefing) -> list[dict[str, Any]]:
         """As many rows as calls write and have solved; where there is no second, as `mirror`."""
         price = briefing.prices.get("second")
-        if not price:
+        rows = affordable_rows(briefing, price) if price else 0
+        if not rows:
             return super().plan(briefing)
-        rows = affordable_rows(briefing, price)
         solve = {"op": "rewrite", "to": "worked", "by": "second", "n": rows}
         return [*self.writes(briefing, rows), solve, {"op": "dedup"}, {"op": "train"}]
 

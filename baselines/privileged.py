@@ -22,7 +22,7 @@ from dataenv.policy import Briefing, more_like_topics
 WAYS: dict[str, tuple[str, tuple[dict[str, Any], ...]]] = {
     "plain": ("", ()),
     "asked again": ("teacher", ({"op": "verify"},)),
-    "second": ("second", ({"op": "rewrite", "to": "worked", "by": "second", "n": 4096},)),
+    "second": ("second", ({"op": "rewrite", "to": "worked", "by": "second"},)),
     "execution": ("execution", ({"op": "verify", "by": "execution"},)),
 }
 """Ways to make sure of a topic's rows: who is asked once more for each, and how."""
@@ -67,8 +67,10 @@ class Plan:
             if briefing.limits["calls"]:
                 writes = [{**write, "style": self.style} for write in writes]
             checks = WAYS[ways[topic]][1] if writes else ()
-            actions += [*writes, *({**check, "topic": topic} for check in checks)]
-        return [*actions, {"op": "order", "by": self.order}, {"op": "dedup"}, {"op": "train"}]
+            # what reads like the topic may be more than was written for it
+            bounded = ({**check, "topic": topic, "n": int(share * room)} for check in checks)
+            actions += [*writes, *bounded]
+        return [*actions, {"op": "dedup"}, {"op": "order", "by": self.order}, {"op": "train"}]
 
 
 def _price(way: str, briefing: Briefing) -> int:
@@ -151,7 +153,7 @@ class Privileged:
             ConfigError: There are no hidden items to search on.
         """
         if not env.task.reward:
-            raise ConfigError("privileged searches on hidden reward items; set reward above 0")
+            raise ConfigError("privileged searches on hidden reward items; there are none")
         self.cost = {"episodes": 0, "calls": 0}
         self.queue = [*self._search(env).actions(self.briefing), {"op": "submit"}]
 
@@ -163,8 +165,7 @@ class Privileged:
         task, prices = self.briefing.task, self.briefing.prices
         counts = [sum(item.topic == topic for item in task.public) for topic in task.topics]
         shares = [count / len(task.public) for count in counts]
-        asked = prices if self.briefing.limits["calls"] else {}
-        ways = [way for way, (who, _) in WAYS.items() if not who or who in asked]
+        ways = [way for way, (who, _) in WAYS.items() if not who or who in prices]
         rng = np.random.default_rng(seed_of("privileged", self.briefing.seed))
         chances = Chances(shares, ways, rng)
         proportional = [Plan(tuple(np.log(shares)), (w,) * len(shares), *USUAL) for w in ways]
@@ -181,7 +182,8 @@ class Privileged:
         """The score on public and reward items; -1 for a set that cannot be trained on."""
         fork = env.fork()
         for action in plan.actions(self.briefing):
-            fork.step(action)
+            if fork.step(action)[3]:
+                break  # out of steps
         self.cost["episodes"] += 1
         self.cost["calls"] += fork.broker.used
         if not fork.evaluations:

@@ -11,7 +11,7 @@ import dataclasses
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from dataenv.errors import ConfigError, UnknownNameError
@@ -72,6 +72,39 @@ class DecodingConfig:
     def __post_init__(self) -> None:
         require(self.max_new_tokens >= 1, "max_new_tokens", self.max_new_tokens, "at least 1")
         require(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
+
+
+@dataclass(frozen=True)
+class EndpointConfig:
+    """Where a model is served, and how it is asked."""
+
+    model: str = ""
+    """The model's name there."""
+    base_url: str = ""
+    """E.g. http://127.0.0.1:8000/v1; empty: the client's default."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """The environment variable that holds the key; servers of one's own need none."""
+    concurrency: int = 16
+    """Requests under way at most."""
+    timeout_s: float = 120.0
+    """For one attempt."""
+    attempts: int = 5
+    """For one request; each is charged unless it was refused."""
+    deadline_s: float = 900.0
+    """For all requests of one operation, with all their attempts."""
+    max_tokens: int = 1024
+    """Longest reply."""
+    temperature: float = 0.7
+    seeded: bool = True
+    """Whether a seed is sent with every request, by which the samples of one request differ."""
+    extra: dict[str, Any] = field(default_factory=dict)
+    """More fields of the request's body, e.g. of a server's own."""
+
+    def __post_init__(self) -> None:
+        for name in ("concurrency", "attempts", "max_tokens"):
+            require(getattr(self, name) >= 1, f"endpoint.{name}", getattr(self, name), "at least 1")
+        for name in ("timeout_s", "deadline_s"):
+            require(getattr(self, name) > 0, f"endpoint.{name}", getattr(self, name), "above 0")
 
 
 def from_mapping(cls: type[T], data: Mapping[str, Any], path: str = "") -> T:

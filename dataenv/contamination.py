@@ -28,9 +28,27 @@ def question_key(text: str) -> tuple[str, ...]:
 
     3 + 4 is not 3 - 4, nor 2.5 + 3 2 + 5.3, nor s[1:] s[:1]; punctuation of prose does not count.
     """
-    plain = _plain(text)
-    found = re.finditer(r"[^\W_]+|\*+|[^\w\s]", plain)
-    return tuple(m[0] for m in found if m[0].isalnum() or _is_sign(plain, *m.span()))
+    plain = _plain(_SUPERSCRIPT.sub(_as_power, text))
+    pieces = [m for m in _PIECE.finditer(plain) if m[0].strip("_")]
+    key, depth = [], 0
+    for place, piece in enumerate(pieces):
+        sign = piece[0]
+        depth += (sign in _OPEN) - (sign in _CLOSE)
+        around = pieces[place - 1] if place else None, pieces[place + 1 : place + 2]
+        if sign[0].isalnum() or sign[0] == "_" or _is_sign(plain, piece, *around, depth > 0):
+            key.append(sign.strip("_") or sign)
+    return tuple(key)
+
+
+_OPEN, _CLOSE = "[{", "]}"
+_SUPERSCRIPT = re.compile(
+    "[\N{SUPERSCRIPT ONE}\N{SUPERSCRIPT TWO}\N{SUPERSCRIPT THREE}\u2070-\u2079]+"
+)
+_PIECE = re.compile(r"\w+|\*+|[^\w\s]")
+
+
+def _as_power(found: re.Match) -> str:
+    return "^" + unicodedata.normalize("NFKC", found[0])
 
 
 def _plain(text: str) -> str:
@@ -39,20 +57,39 @@ def _plain(text: str) -> str:
     return "".join("-" if kind == "Pd" else char for char, kind in kinds if kind != "Cf")
 
 
-def _is_sign(text: str, start: int, end: int) -> bool:
-    """Whether a mark belongs to an expression, not to a sentence or its markup."""
-    char, before, after = text[start], text[start - 1 : start], text[end : end + 1]
+def _is_sign(
+    text: str, piece: re.Match, previous: re.Match | None, following: list[re.Match], inside: bool
+) -> bool:
+    """Whether a mark belongs to an expression, not to a sentence or its markup.
+
+    Args:
+        text, piece: The mark and where it stands.
+        previous, following: The pieces beside it.
+        inside: Whether it stands in square or curly brackets.
+    """
+    char, start, end = piece[0][0], piece.start(), piece.end()
+    before, after = text[start - 1 : start], text[end : end + 1]
     if char == "*":  # 2 * 3 and 2**3, not **so**
         return bool(before.strip()) == bool(after.strip(" \n\t.,;:?!"))
-    if char == "-":
-        return not (before.isalpha() and after.isalpha())
-    if char == ".":
-        return after.isdigit()
+    if char == "-":  # 3 - x, not half-year, a 5-year plan or a dash
+        left = previous[0] if previous else ""
+        right = following[0][0] if following else ""
+        if _is_word(right) and (_is_word(left) or not left or before.isdigit()):
+            return False
+        return not (_is_word(left) and before.isalpha())
+    if char in ".,":
+        return (after.isdigit() and (char == "." or inside)) or (inside and char == ",")
     if char == ":":
-        return any(c.isdigit() or c in "[]{}" for c in (before, after) if c)
+        return inside or before.isdigit() or after.isdigit()
     if char == "!":
-        return after == "="
+        return after == "=" or (before.isdigit() and bool(following))
+    if char in "'\"":
+        return before.isdigit() or after.isdigit()
     return char in "/%()[]{}^&" or unicodedata.category(char) == "Sm"
+
+
+def _is_word(text: str) -> bool:
+    return len(text) > 1 and text.isalpha()
 
 
 class OverlapIndex:
@@ -76,9 +113,9 @@ class OverlapIndex:
             words = normalised_words(item.prompt)
             self._exact.setdefault(question_key(item.prompt), item.id)
             if key is None:
-                grams = _grams(words)
-                self._counts[item.id] = len(grams)
-                for gram in grams:
+                pieces = grams(words)
+                self._counts[item.id] = len(pieces)
+                for gram in pieces:
                     self._grams.setdefault(gram, set()).add(item.id)
 
     def find(self, row: Row) -> str | None:
@@ -91,12 +128,13 @@ class OverlapIndex:
 
     def _contained(self, words: Sequence[str]) -> str | None:
         hits: dict[str, int] = {}
-        for gram in _grams(words):
+        for gram in grams(words):
             for item in self._grams.get(gram, ()):
                 hits[item] = hits.get(item, 0) + 1
         overlapping = [i for i, n in sorted(hits.items()) if n >= CONTAINMENT * self._counts[i]]
         return overlapping[0] if overlapping else None
 
 
-def _grams(words: Sequence[str]) -> set[tuple[str, ...]]:
+def grams(words: Sequence[str]) -> set[tuple[str, ...]]:
+    """The pieces of `GRAM` words in a row."""
     return {tuple(words[at : at + GRAM]) for at in range(len(words) - GRAM + 1)}

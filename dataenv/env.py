@@ -27,7 +27,7 @@ from dataenv.students import load_student
 from dataenv.students.base import Student
 from dataenv.tasks.base import Item, Task
 from dataenv.teachers import teacher_rates
-from dataenv.teachers.broker import Broker, Expert
+from dataenv.teachers.broker import Broker, Expert, Patience
 from dataenv.topics import TopicModel
 from dataenv.world import World, open_world
 
@@ -333,7 +333,9 @@ class DataEnv(gym.Env):
             name: Expert(_Timed(each.teacher, self.seconds), each.price)
             for name, each in experts.items()
         }
-        self.broker = Broker(_Timed(teacher, self.seconds), config.calls, state.key, experts)
+        self.broker = Broker(
+            _Timed(teacher, self.seconds), config.calls, state.key, experts, patience_of(config)
+        )
         self.action_space.briefs = BRIEFS + tuple(f"problems about {t}" for t in self.task.topics)
         self._base = base or self._laboratory.base_scores()
         self._refresh()
@@ -496,6 +498,13 @@ class DataEnv(gym.Env):
 
     def _info(self) -> dict[str, Any]:
         return {"report": self.report} | ({"outcome": self.outcome} if self.outcome else {})
+
+
+def patience_of(config: EnvConfig) -> Patience:
+    """How long a teacher is asked again; a tape answers at once."""
+    endpoint = config.endpoint
+    first = 0.0 if config.tape_mode == "replay" else Patience.first_s
+    return Patience(endpoint.attempts, endpoint.deadline_s, first)
 
 
 class _Timed:

@@ -39,5 +39,9 @@ class TeacherUnavailable(EnvironmentFault):
     """The teacher did not answer, after all retries."""
 
 
+class CacheMiss(EnvironmentFault):
+    """A replay was asked for a reply that was never recorded."""
+
+
 class TrainingFault(EnvironmentFault):
     """Training crashed for a reason that is not in the data."""

@@ -19,7 +19,8 @@ class Briefing:
     Args:
         task: The task with its hidden items taken out.
         limits: Budget limits and set sizes, by the names of `EnvConfig`.
-        prices: Calls that a reply costs, by who is asked: the teacher, and the experts of the task.
+        prices: Calls that a reply costs, by who is asked: the teacher, and the experts of the task;
+            empty where there are no calls.
         seed: For the controller's own choices.
     """
 
@@ -96,9 +97,18 @@ def briefing_of(env: DataEnv, seed: int) -> Briefing:
     """The visible part of an environment that has been reset."""
     import dataclasses
 
-    visible = dataclasses.replace(env.task, reward=(), private=(), reference=None, target="")
+    visible = dataclasses.replace(
+        env.task,
+        public=tuple(dataclasses.replace(item, output="") for item in env.task.public),
+        reward=(),
+        private=(),
+        identify=lambda prompt: None,
+        reference=None,
+        target="",
+    )
     limits = {name: getattr(env.config, name) for name in LIMITS}
-    return Briefing(visible, limits, env.broker.prices, seed)
+    prices = env.broker.prices if env.config.calls else {}
+    return Briefing(visible, limits, prices, seed)
 
 
 def run_episode(

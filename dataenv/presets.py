@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from dataenv.config import DecodingConfig, TrainingConfig, require
+from dataenv.config import DecodingConfig, EndpointConfig, TrainingConfig, require
 
 SPLITS = {
     "train": range(0, 10**6),
@@ -23,7 +23,13 @@ class EnvConfig:
     student: str = "nano-a"
     """A name of `dataenv.students.STUDENTS`, a checkpoint folder, or a hub id."""
     teacher: str = "procedural"
-    """A name of `dataenv.teachers.TEACHERS`."""
+    """A name of `dataenv.teachers.TEACHERS`; openai is whatever `endpoint` names."""
+    endpoint: EndpointConfig = field(default_factory=EndpointConfig)
+    """Where the teacher openai is served."""
+    tape: str = ""
+    """A file that keeps the replies of the teacher openai; empty: none."""
+    tape_mode: str = "cache"
+    """cache, record, or replay, which needs no server; see `dataenv.teachers.tape`."""
     split: str = "train"
     """Targets to draw from at reset: train, validation or test."""
     public: int = 100
@@ -73,6 +79,8 @@ class EnvConfig:
             self.reward_mode,
             "'dense' or 'final'",
         )
+        modes = ("cache", "record", "replay")
+        require(self.tape_mode in modes, "tape_mode", self.tape_mode, "cache, record or replay")
         for name in ("public", "private", "min_rows", "trainings", "steps", "threads"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         for name in (

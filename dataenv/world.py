@@ -13,12 +13,15 @@ from typing import Any
 from dataenv.errors import ConfigError
 from dataenv.presets import PRESETS, SPLITS, EnvConfig
 from dataenv.tasks.base import Task
+from dataenv.teachers import served_teacher
 from dataenv.teachers.base import CallError, ChatRequest, Completion, Teacher
 from dataenv.teachers.broker import Expert
 
 SIZES = ("public", "reward", "private", "seeds", "retention", "pool")
 """What a task holds, and the fields of `EnvConfig` that say how much of it."""
 
+SERVED = "openai"
+"""The name of a teacher behind an endpoint."""
 Teachers = tuple[Teacher, dict[str, Expert]]
 
 
@@ -60,6 +63,9 @@ def _procedural_world(config: EnvConfig) -> World:
     domain = get_domain(config.domain)
     sizes = {name: getattr(config, name) for name in SIZES}
 
+    if config.teacher == SERVED:
+        return World(SPLITS, lambda number: build_task(domain, number, **sizes), _served(config))
+
     def teachers(key: str, rates: Mapping[str, float]) -> Teachers:
         teacher = ProceduralTeacher(domain, profile_of(key, **rates))
         return teacher, experts_of(domain, key, domain.executable)
@@ -70,13 +76,15 @@ def _procedural_world(config: EnvConfig) -> World:
 def _folder_world(config: EnvConfig) -> World:
     from dataenv.tasks.folder import load_folder
 
-    if config.calls:
+    served = config.teacher == SERVED
+    if config.calls and not served:
         raise ConfigError(
             f"the teacher {config.teacher!r} knows the offline domains only, not "
-            f"{config.domain!r}; set calls=0 and curate the folder's pool.jsonl"
+            f"{config.domain!r}; set calls=0 and curate the folder's pool.jsonl, or take the "
+            "teacher 'openai'"
         )
     task = load_folder(Path(config.domain), config.retention)
-    if not task.pool:
+    if not task.pool and not config.calls:
         raise ConfigError(f"{config.domain!r} has no pool.jsonl, and without a teacher no rows")
     for name in SIZES:
         held = len(getattr(task, name))
@@ -86,12 +94,26 @@ def _folder_world(config: EnvConfig) -> World:
                 "of a task folder are those of its files (`dataenv.env_config` fills them in)"
             )
 
-    def nobody(key: str, rates: Mapping[str, float]) -> Teachers:
-        if rates:
-            raise ConfigError(f"a task folder has no teacher; leave out the rates {dict(rates)}")
-        return NoTeacher(), {}
+    teachers = _served(config) if config.calls else _rateless(NoTeacher)
+    return World(dict.fromkeys(SPLITS, range(1)), lambda number: task, teachers)
 
-    return World(dict.fromkeys(SPLITS, range(1)), lambda number: task, nobody)
+
+def _served(config: EnvConfig) -> Callable[[str, Mapping[str, float]], Teachers]:
+    teacher = served_teacher(config)  # one for all episodes: it holds the tape
+    return _rateless(lambda: teacher)
+
+
+def _rateless(teacher: Callable[[], Teacher]) -> Callable[[str, Mapping[str, float]], Teachers]:
+    """The same teacher in every episode, and nobody beside it."""
+
+    def teachers(key: str, rates: Mapping[str, float]) -> Teachers:
+        if rates:
+            raise ConfigError(
+                f"{teacher().name} has no error rates that could be set; leave out {dict(rates)}"
+            )
+        return teacher(), {}
+
+    return teachers
 
 
 def folder_fields(folder: str) -> dict[str, Any]:

@@ -36,32 +36,16 @@ FULL = 0.8
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Rows of a topic: the teacher's own, and those that an expert solved."""
+class Held:
+    """Rows of a topic: the teacher's own, and those that the second teacher solved."""
 
     plain: float = 0.0
-    expert: float = 0.0
+    solved: float = 0.0
 
     @property
     def total(self) -> float:
         """All of them."""
-        return self.plain + self.expert
-
-
-@dataclass(frozen=True)
-class Arm:
-    """A way to spend calls on a topic: rows it brings, which may take the place of others, and what
-    they cost."""
-
-    name: str
-    plain: int
-    expert: int
-    cost: float
-
-    def applied(self, rows: Rows) -> Rows:
-        """The rows of a topic after it."""
-        passing = PASSING if self.plain > 0 else 1.0
-        return Rows(rows.plain + passing * self.plain, rows.expert + self.expert)
+        return self.plain + self.solved
 
 
 class Belief:
@@ -82,7 +66,7 @@ class Belief:
             for (pace, chance), weak in product(PACES.items(), (False, True))
         }
 
-    def expected(self, rows: Rows) -> float:
+    def expected(self, rows: Held) -> float:
         """The score that rows lead to, over all hypotheses."""
         return sum(p * self._score(rows, *which) for which, p in self.odds.items())
 
@@ -90,7 +74,7 @@ class Belief:
         """The chance that no rows help."""
         return sum(p for (pace, _), p in self.odds.items() if pace == math.inf)
 
-    def see(self, rows: Rows, score: float) -> None:
+    def see(self, rows: Held, score: float) -> None:
         """Learns from the score that rows have led to."""
         right = score * self.items
         for which in self.odds:
@@ -100,21 +84,21 @@ class Belief:
         total = sum(self.odds.values())
         self.odds = {which: p / total for which, p in self.odds.items()}
 
-    def _score(self, rows: Rows, pace: float, weak: bool) -> float:
+    def _score(self, rows: Held, pace: float, weak: bool) -> float:
         if not rows.total:
             return self.base
-        right = rows.expert + rows.plain * (WEAK_PURITY if weak else 1.0)
+        right = rows.solved + rows.plain * (WEAK_PURITY if weak else 1.0)
         learned = right / rows.total * (1 - math.exp(-rows.total / pace))
         return self.base + max(0.0, CEILING - self.base) * learned
 
 
 class FeedbackPolicy:
-    """Spends where the reports so far promise most, one step of a plan at a time.
+    """Spends where the reports so far promise most, a few rows at a time.
 
     After every evaluation each topic's belief is updated. A round then grows by the few rows, of any
-    topic and by any way to get them, that promise the most public score a call: the teacher's rows,
-    checked by itself; rows solved by the dear second teacher; or rows that are there, solved anew by
-    it. Rows of topics that nothing moves give way when the set is full.
+    topic, that promise the most public score a call: new ones of the teacher's, checked by itself, or
+    rows that are there, solved anew by the dear second teacher. Rows of topics that nothing moves give
+    way when the set is full.
     """
 
     name = "feedback"
@@ -124,45 +108,52 @@ class FeedbackPolicy:
         self.briefing, self.limits, self.task = briefing, briefing.limits, briefing.task
         self.rng = rng_of("feedback", briefing.seed)
         self.queue: list[dict[str, Any]] = []
+        self.last: dict[str, Any] = {}
         self.beliefs: dict[str, Belief] = {}
-        self.expert: dict[str, int] = dict.fromkeys(briefing.task.topics, 0)
-        self.rounds, self.rows_before = 0, -1
+        self.solved: Counter[str] = Counter()
+        self.rounds, self.evaluation, self.size = 0, -1, -1
 
     def act(self, observation: Mapping[str, Any], report: EvalReport) -> dict[str, Any]:
         """The next operation of the round, or a new round."""
+        if self.last.get("op") == "rewrite":
+            self.solved[self.last["topic"]] += dict(report.effect).get("rewritten", 0)
         if not self.queue:
             self.queue = self._plan(report)
-        return self.queue.pop(0)
+        self.last = self.queue.pop(0)
+        return self.last
 
     def _plan(self, report: EvalReport) -> list[dict[str, Any]]:
         left = {axis: limit - used for axis, (used, limit) in report.budget}
         size = dict(report.set)["rows"]
         held = {each.name: self._held(each) for each in report.slices}
-        self._learn(report, held)
+        if report.evaluation > self.evaluation:  # a training that was refused shows nothing
+            self.evaluation = report.evaluation
+            self._learn(report, held)
         drops = self._hopeless(held) if size >= FULL * self.limits["max_rows"] else []
         for topic in drops:
-            held[topic], self.expert[topic] = Rows(), 0
+            held[topic] = Held()
+            del self.solved[topic]
         chosen = self._choose(report, held, left["calls"])
-        nothing_new = size == self.rows_before and not self.limits["calls"]  # the pool has no more
+        nothing_new = size == self.size and not self.limits["calls"]  # the pool has no more
         gone = [{"op": "drop", "topic": topic} for topic in drops]
-        plan = [*gone, *self._requests(chosen), {"op": "train"}]
+        plan = [*gone, *self._operations(chosen), {"op": "train"}]
         if left["trainings"] < 1 or len(plan) >= left["steps"] or not chosen or nothing_new:
             return [{"op": "submit"}]
-        self.rounds, self.rows_before = self.rounds + 1, size
+        self.rounds, self.size = self.rounds + 1, size
         return plan
 
-    def _held(self, topic: Slice) -> Rows:
-        expert = min(topic.rows, self.expert[topic.name])
-        return Rows(topic.rows - expert, expert)
+    def _held(self, topic: Slice) -> Held:
+        solved = min(topic.rows, self.solved[topic.name])
+        return Held(topic.rows - solved, solved)
 
-    def _learn(self, report: EvalReport, held: Mapping[str, Rows]) -> None:
+    def _learn(self, report: EvalReport, held: Mapping[str, Held]) -> None:
         for each in report.slices:
             if each.name not in self.beliefs:
                 self.beliefs[each.name] = Belief(each.score, each.n)
             else:
                 self.beliefs[each.name].see(held[each.name], each.score)
 
-    def _hopeless(self, held: Mapping[str, Rows]) -> list[str]:
+    def _hopeless(self, held: Mapping[str, Held]) -> list[str]:
         return [
             name
             for name, rows in held.items()
@@ -170,70 +161,69 @@ class FeedbackPolicy:
         ]
 
     def _choose(
-        self, report: EvalReport, held: dict[str, Rows], calls: float
+        self, report: EvalReport, held: dict[str, Held], calls: float
     ) -> Counter[tuple[str, str]]:
-        """How often to pull which arm on which topic in this round, the most promising first."""
-        share = ROUND_SHARES[min(self.rounds, len(ROUND_SHARES) - 1)]
+        """Rows of this round by topic and arm, the most promising first."""
         weight = {each.name: each.n / report.n for each in report.slices}
+        there = {topic: rows.plain for topic, rows in held.items()}
         chosen: Counter[tuple[str, str]] = Counter()
-        room = self.limits["max_rows"] - sum(rows.total for rows in held.values())
-        left = share * (calls if self.limits["calls"] else room)
-        missing = self.limits["min_rows"] - self.limits["max_rows"] + room
-        left = max(left, 2.2 / PASSING * missing)  # what is too small cannot be trained on
+        room = max(0.0, self.limits["max_rows"] - sum(rows.total for rows in held.values()))
+        left = self._allowance(calls if self.limits["calls"] else room, room)
         while True:
-            options = [
-                (self._promise(topic, rows, arm) * weight[topic] / arm.cost, topic, arm)
-                for topic, rows in held.items()
-                for arm in self._arms(rows)
-                if arm.cost <= left and arm.plain + arm.expert <= room
-            ]
+            options = []
+            for topic, rows in held.items():
+                for arm, price in self._arms().items():
+                    full = room < BATCH if arm == "write" else there[topic] < BATCH
+                    if not full and price * BATCH <= left:
+                        after = _after(rows, arm)
+                        gain = self._promise(topic, rows, after)
+                        options.append((gain * weight[topic] / price, topic, arm, after))
             if not options:
                 return chosen
-            promise, topic, arm = max(options, key=lambda option: option[0])
+            promise, topic, arm, after = max(options, key=lambda option: option[0])
             if promise <= 0:
                 return chosen
-            after = arm.applied(held[topic])
             room -= after.total - held[topic].total
+            there[topic] -= BATCH if arm == "solve" else 0
+            left -= self._arms()[arm] * BATCH
             held[topic] = after
-            left -= arm.cost
-            chosen[topic, arm.name] += BATCH
+            chosen[topic, arm] += BATCH
 
-    def _promise(self, topic: str, rows: Rows, arm: Arm) -> float:
-        belief = self.beliefs[topic]
-        return belief.expected(arm.applied(rows)) - belief.expected(rows)
+    def _allowance(self, calls: float, room: float) -> float:
+        """Calls for this round; enough of them for a set that can be trained on, if there are."""
+        share = ROUND_SHARES[min(self.rounds, len(ROUND_SHARES) - 1)]
+        missing = self.limits["min_rows"] - (self.limits["max_rows"] - room)
+        return min(calls, max(share * calls, 2.2 / PASSING * missing))
 
-    def _arms(self, rows: Rows) -> list[Arm]:
+    def _arms(self) -> dict[str, int]:
+        """Ways to get rows, and the calls that each costs a row; a draw from the pool counts one."""
         if not self.limits["calls"]:
-            return [Arm("write", BATCH, 0, BATCH)]
-        arms = [Arm("write", BATCH, 0, 2 * BATCH)]
-        price = self.briefing.prices.get("second")
-        if price:
-            arms.append(Arm("write_expert", 0, BATCH, (1 + price) * BATCH))
-            if rows.plain >= BATCH:
-                arms.append(Arm("solve_anew", -BATCH, BATCH, price * BATCH))
-        return arms
+            return {"write": 1}
+        prices = self.briefing.prices
+        return {"write": 2} | ({"solve": prices["second"]} if "second" in prices else {})
 
-    def _requests(self, chosen: Counter[tuple[str, str]]) -> list[dict[str, Any]]:
-        plan: list[dict[str, Any]] = []
-        checked = {topic: n for (topic, arm), n in chosen.items() if arm == "write"}
-        plan += self._writes(checked)
-        if checked and self.limits["calls"]:
-            plan.append({"op": "verify"})
-        unchecked = {topic: n for (topic, arm), n in chosen.items() if arm == "write_expert"}
-        plan += self._writes(unchecked)
-        for topic in self.task.topics:
-            n = unchecked.get(topic, 0) + chosen[topic, "solve_anew"]
-            if n:
-                self.expert[topic] += n
-                plan.append(
-                    {"op": "rewrite", "to": "worked", "by": "second", "topic": topic, "n": n}
-                )
-        return [*plan, {"op": "dedup", "level": "near"}]
+    def _promise(self, topic: str, rows: Held, after: Held) -> float:
+        belief = self.beliefs[topic]
+        return belief.expected(after) - belief.expected(rows)
 
-    def _writes(self, counts: Mapping[str, int]) -> list[dict[str, Any]]:
-        plan: list[dict[str, Any]] = []
-        for topic, n in sorted(counts.items()):
-            ids = [item.id for item in self.task.public if item.topic == topic]
-            self.rng.shuffle(ids)
-            plan += more_like(ids, n, self.briefing)
-        return plan
+    def _operations(self, chosen: Counter[tuple[str, str]]) -> list[dict[str, Any]]:
+        """Old rows are solved anew before new ones come, which read like them."""
+        solve: list[dict[str, Any]] = []
+        write: list[dict[str, Any]] = []
+        for (topic, arm), n in sorted(chosen.items()):
+            if arm == "solve":
+                ask = {"op": "rewrite", "to": "worked", "by": "second", "topic": topic, "n": n}
+                solve.append(ask)
+            else:
+                ids = [item.id for item in self.task.public if item.topic == topic]
+                self.rng.shuffle(ids)
+                write += more_like(ids, n, self.briefing)
+        check = [{"op": "verify"}] if write and self.limits["calls"] else []
+        return [*solve, *write, *check, {"op": "dedup", "level": "near"}]
+
+
+def _after(rows: Held, arm: str) -> Held:
+    """The rows of a topic after an arm has been pulled once."""
+    if arm == "solve":
+        return Held(rows.plain - BATCH, rows.solved + BATCH)
+    return Held(rows.plain + PASSING * BATCH, rows.solved)

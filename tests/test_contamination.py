@@ -20,6 +20,14 @@ from dataenv.tasks.base import Item
         ("7 - 2", "2 - 7"),
         ("(1 + 2) * 3", "1 + (2 * 3)"),
         ("x < y", "x > y"),
+        ("a - b", "a b"),
+        ("What is 3! + 2?", "What is 3 + 2?"),
+        ("'1' + '2'", "1 + 2"),
+        ("[1, 2]", "[1 2]"),
+        ("s[i:j]", "s[i,j]"),
+        ("2\N{SUPERSCRIPT TWO}", "22"),
+        ("a_b", "a b"),
+        ("-2 + 3", "2 + 3"),
     ],
 )
 def test_different_questions_of_the_same_words_are_different(pair):
@@ -34,6 +42,12 @@ def test_different_questions_of_the_same_words_are_different(pair):
         ("A half-year's rate, in all.", "a half year's rate in all"),
         ("Find **x**: it is *here*.", "Find x\N{ZERO WIDTH SPACE}, it is here!"),
         ("\uff12 + 2", "2+2"),
+        ("a 5-year plan", "a 5 year plan"),
+        ("profit - so they say - rose", "profit so they say rose"),
+        ("- apples cost 3", "apples cost 3"),
+        ("It is _so_.", "it is so"),
+        ("a-b", "a - b"),
+        ("f(1,2)", "f(1, 2)"),
     ],
 )
 def test_dress_makes_no_other_question(pair):

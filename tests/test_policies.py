@@ -4,6 +4,8 @@ import dataclasses
 
 import pytest
 from dataenv.baselines import REFERENCES
+from dataenv.baselines.privileged import Privileged
+from dataenv.policies.feedback import Belief, Held
 
 from dataenv.policy import briefing_of, run_episode
 from dataenv.registry import make_policy, policy_table
@@ -49,3 +51,61 @@ def test_shuffled_feedback_reads_every_topic_as_another(make_env):
 def test_the_same_seed_plays_the_same_episode(make_env):
     one, other = (run_episode(make_env(), make_policy("random"), seed=5) for _ in range(2))
     assert one.steps == other.steps and one.outcome == other.outcome
+
+
+def test_a_briefing_tells_no_solutions_and_no_identities(make_env):
+    env = make_env()
+    env.reset(seed=1)
+    briefing = briefing_of(env, 1)
+    assert all(item.gold and not item.output for item in briefing.task.public)
+    assert briefing.task.identify(env.task.public[0].prompt) is None
+    assert briefing.prices == {"teacher": 1, "second": 8}
+    assert briefing_of(make_calm(make_env), 1).prices == {}
+
+
+def make_calm(make_env):
+    env = make_env(calls=0)
+    env.reset(seed=1)
+    return env
+
+
+def test_a_belief_tells_slow_topics_weak_teachers_and_the_hopeless_apart():
+    start = Belief(0.0, 20)
+    few, many = Held(plain=5), Held(plain=20)
+    assert 0 < start.expected(few) < start.expected(many) < 0.8
+    assert start.expected(Held(solved=10)) > start.expected(Held(plain=10))
+    taught, poor, dead = Belief(0.0, 20), Belief(0.0, 20), Belief(0.0, 20)
+    taught.see(many, 0.9)
+    poor.see(many, 0.3)
+    poor.see(Held(plain=8, solved=12), 0.7)
+    dead.see(Held(plain=8, solved=12), 0.0)
+    weak = [sum(p for (_, w), p in b.odds.items() if w) for b in (taught, poor)]
+    assert weak[0] < 0.1 < 0.6 < weak[1]
+    assert dead.never() > 0.95 > 0.05 > taught.never()
+
+
+@pytest.mark.parametrize("fields", [{"calls": 20}, {"calls": 50}, {"max_rows": 12}, {"calls": 0}])
+def test_feedback_keeps_to_any_budget(fields, make_env):
+    env = make_env(**{"pool": 60, **fields})
+    errors = []
+
+    def watch(step):
+        errors.append(step["report"]["error"])
+
+    run_episode(env, make_policy("feedback"), seed=2, on_step=watch)
+    assert sum(map(bool, errors)) <= 1 and len(errors) < env.config.steps
+
+
+@pytest.mark.parametrize("calls", [0, 8])
+def test_recipes_do_without_what_they_cannot_pay(calls, make_env):
+    for name in ("mirror", "mirror_second", "headroom"):
+        env = make_env(calls=calls, pool=60, min_rows=2)
+        outcome = run_episode(env, make_policy(name), seed=2).outcome
+        assert outcome.rows >= 2 and not outcome.flags, name
+
+
+def test_privileged_keeps_to_its_steps(make_env):
+    env = make_env(steps=6)
+    policy = Privileged(population=3, generations=1, elite=2)
+    assert run_episode(env, policy, seed=1).outcome.flags[0] == "privileged"
+    assert policy.cost["episodes"] == 3

@@ -11,6 +11,7 @@ from dataenv.errors import InvalidAction
 from dataenv.hashing import rng_of
 from dataenv.operations.base import Effect, Result, Tools, arg, reads_like
 from dataenv.rows import Provenance, Row, WorkingSet
+from dataenv.tasks.graders import get_grader
 from dataenv.teachers.base import CallError, ChatRequest, Completion
 from dataenv.teachers.parsing import BadReply, parse_object, text_field
 
@@ -107,7 +108,7 @@ def label(op: Label, rows: WorkingSet, tools: Tools) -> Result:
 
 @dataclass(frozen=True)
 class Rewrite:
-    """Have rows rewritten: solved anew in a style, or rephrased. The teacher asks a call a row, a
+    """Have rows rewritten: solved anew in a style, or rephrased. The teacher costs a call a row, a
     second one, who errs less and elsewhere, several."""
 
     to: str = arg(
@@ -127,11 +128,14 @@ def rewrite(op: Rewrite, rows: WorkingSet, tools: Tools) -> Result:
     """
     wanted = reads_like(op.topic, tools)
     named = _rows_of(op.rows, rows) if op.rows else rows
-    checks = _vouched(op)
-    chosen = [row for row in named if wanted(row) and not {*checks} & {*row.provenance.checks}]
-    chosen = chosen[: op.n]
+    vouched = _vouched(op)
+    free = {row.id: row for row in named if wanted(row) and vouched not in row.provenance.checks}
+    chosen = list(free.values())[: op.n]
     if not chosen:
-        raise InvalidAction("there are no such rows to rewrite.", "Generate or label some first.")
+        raise InvalidAction(
+            "there are no such rows to rewrite, or the second has solved them all so before.",
+            "Generate or label some first.",
+        )
     requests = [
         _request("rephrase", problem=row.prompt)
         if op.to == "rephrase"
@@ -143,7 +147,7 @@ def rewrite(op: Rewrite, rows: WorkingSet, tools: Tools) -> Result:
     dropped = []
     for row, reply in zip(chosen, tools.broker.complete(requests, op.by), strict=True):
         try:
-            new[row.id] = _rewritten(row, op, reply, tools.step)
+            new[row.id] = _rewritten(row, op, reply, tools)
         except BadReply as error:
             dropped.append((row.id, f"kept as it was: {error}"))
     changed = tuple(new.get(row.id, row) for row in rows)
@@ -152,15 +156,20 @@ def rewrite(op: Rewrite, rows: WorkingSet, tools: Tools) -> Result:
     return WorkingSet(changed, rows.sequential), effect
 
 
-def _vouched(op: Rewrite) -> tuple[str, ...]:
+def _vouched(op: Rewrite) -> str:
     """The check that a new solution counts as: what the second has solved needs no other's vote."""
-    return ("solved by second",) if op.by == "second" and op.to != "rephrase" else ()
+    return f"solved by second, {op.to}" if op.by == "second" and op.to != "rephrase" else ""
 
 
-def _rewritten(row: Row, op: Rewrite, reply: Completion | CallError, step: int) -> Row:
+def _rewritten(row: Row, op: Rewrite, reply: Completion | CallError, tools: Tools) -> Row:
     data = read(reply)
     calls = (*row.provenance.calls, reply.call)
-    origin = Provenance("rewrite", calls, (row.id, *row.provenance.parents), _vouched(op), step)
+    checks = (_vouched(op),) if _vouched(op) else ()
+    origin = Provenance(
+        "rewrite", calls, (row.id, *row.provenance.parents), checks, step=tools.step
+    )
+    if checks and get_grader(tools.task.grader).extract(text_field(data, "output")) is None:
+        raise BadReply("no readable answer")
     if op.to == "rephrase":
         instruction = text_field(data, "instruction")
         return Row(instruction, text_field(data, "input", required=False), row.output, origin)

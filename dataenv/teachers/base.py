@@ -49,12 +49,15 @@ class CallError:
         kind: ``timeout``, ``rate_limit``, ``server``, ``refused``, ``budget`` or ``malformed``.
         message: For people.
         charged: Whether the call counts as made.
+        call: As in `Completion`.
+        retry_after: Seconds after which the server wants to be asked again, if it says.
     """
 
     kind: str
     message: str
     charged: bool
     call: str = ""
+    retry_after: float = 0.0
 
 
 class Teacher(Protocol):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import random
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +15,33 @@ from dataenv.teachers.base import CallError, ChatRequest, Completion, Teacher
 
 TEACHER = "teacher"
 """The name of the teacher itself among those who may be asked."""
+
+
+RETRIED = ("rate_limit", "timeout", "server", "malformed")
+"""Kinds of errors after which a request is sent again."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How often and how long a request is tried; seconds.
+
+    Args:
+        attempts: Of one request, each of them charged unless it was refused.
+        deadline_s: For all requests of one operation.
+        first_s, longest_s: The pause before the second attempt, which doubles from then on, and its
+            limit; the pause is drawn from zero to that.
+    """
+
+    attempts: int = 5
+    deadline_s: float = 900.0
+    first_s: float = 0.5
+    longest_s: float = 30.0
+
+    def pause(self, attempt: int, asked: float) -> float:
+        """Seconds before the attempt after this one; at least what the server asked for."""
+        if not self.first_s:
+            return 0.0  # what is replayed keeps nobody waiting
+        return max(asked, random.uniform(0, min(self.longest_s, self.first_s * 2**attempt)))
 
 
 @dataclass(frozen=True)
@@ -31,7 +60,7 @@ class Expert:
 class Broker:
     """Meters a teacher for one episode.
 
-    A completion is a call, whatever becomes of it; only calls refused before they were made are
+    An attempt is a call, whatever becomes of it; only those refused before anything was written are
     given back. Equal requests get different samples: the broker numbers them.
 
     Args:
@@ -39,6 +68,7 @@ class Broker:
         limit: Calls of the episode.
         key: The episode's key, part of every call's key.
         experts: Others who may be asked, by name.
+        patience: How often a request is sent again that failed for reasons of the server's.
     """
 
     def __init__(
@@ -47,9 +77,11 @@ class Broker:
         limit: int,
         key: str,
         experts: Mapping[str, Expert] | None = None,
+        patience: Patience | None = None,
     ) -> None:
         self.teacher, self.limit, self.key = teacher, limit, key
         self.experts = dict(experts or {})
+        self.patience = patience or Patience()
         self.used = 0
         self.tokens = 0
         self._asked: dict[str, int] = {}
@@ -95,23 +127,46 @@ class Broker:
         Raises:
             InvalidAction: There is no such expert.
             BudgetExhausted: Fewer calls are left than requests; nothing was sent.
-            TeacherUnavailable: No request was answered for reasons of the teacher's.
+            TeacherUnavailable: No request was answered, for reasons that are not in the replies.
         """
         price = self.price(expert)
         self.require(price * len(requests))
         numbered = [self._numbered(request, expert) for request in requests]
-        self.used += price * len(numbered)
         teacher = self.teacher if expert == TEACHER else self.experts[expert].teacher
-        results = teacher.complete(numbered)
+        results = self._insist(teacher, numbered, price)
         stamped = [
             dataclasses.replace(result, call=digest(self.key, expert, request.key, size=8))
             for request, result in zip(numbered, results, strict=True)
         ]
-        self.used -= price * sum(isinstance(r, CallError) and not r.charged for r in stamped)
         self.tokens += sum(r.completion_tokens for r in stamped if isinstance(r, Completion))
-        if stamped and all(isinstance(r, CallError) and r.kind == "server" for r in stamped):
-            raise TeacherUnavailable(f"{teacher.name}: {stamped[0].message}")  # type: ignore[union-attr]
+        silent = [r for r in stamped if isinstance(r, CallError) and r.kind != "malformed"]
+        if stamped and len(silent) == len(stamped):
+            raise TeacherUnavailable(f"{teacher.name}: {silent[0].message}")
         return stamped
+
+    def _insist(
+        self, teacher: Teacher, requests: Sequence[ChatRequest], price: int
+    ) -> list[Completion | CallError]:
+        """Sends requests until all are answered, or patience, time or calls have run out."""
+        ends = time.monotonic() + self.patience.deadline_s
+        results: dict[int, Completion | CallError] = {}
+        waiting = list(range(len(requests)))
+        for attempt in range(self.patience.attempts):
+            self.used += price * len(waiting)
+            replies = teacher.complete([requests[place] for place in waiting])
+            results.update(zip(waiting, replies, strict=True))
+            errors = {p: r for p in waiting if isinstance(r := results[p], CallError)}
+            self.used -= price * sum(not error.charged for error in errors.values())
+            again = {place: error for place, error in errors.items() if error.kind in RETRIED}
+            waiting = list(again)[: self.left // price]
+            pause = self.patience.pause(
+                attempt, max((e.retry_after for e in again.values()), default=0)
+            )
+            last = attempt + 1 == self.patience.attempts
+            if not waiting or last or time.monotonic() + pause >= ends:
+                break
+            time.sleep(pause)
+        return [results[place] for place in range(len(requests))]
 
     def _numbered(self, request: ChatRequest, expert: str) -> ChatRequest:
         content = digest(expert, request.messages, request.temperature, request.max_tokens, size=8)

@@ -96,14 +96,28 @@ def test_the_second_solves_rows_of_a_topic_that_it_has_not_solved_before(make_en
     effect = do(env, "rewrite", to="worked", by="second", topic=topic, n=5)
     assert effect["calls"] == 8 * 5
     again = do(env, "rewrite", to="worked", by="second", topic=topic)
-    assert again["calls"] == 8 * (len(ours) - 5) > 0
+    assert again["calls"] in (8 * (len(ours) - 5), 8 * (len(ours) - 4))  # unreadable ones again
     assert {row.id for row in others} <= {row.id for row in env.working_set}
     solved = [row for row in env.working_set if row.prompt in ours]
-    assert all(row.provenance.checks == ("solved by second",) for row in solved)
+    done = [row for row in solved if row.provenance.checks == ("solved by second, worked",)]
+    assert len(done) >= 0.8 * len(solved) and len(solved) == len(ours)
     assert sum(right[row.prompt] != row.output for row in solved) <= len(solved) // 3
     assert do(env, "verify", topic=topic, scope="all", n=4)["calls"] == 4
-    error = env.step({"op": "rewrite", "to": "worked", "by": "second", "topic": topic})[4]["report"]
-    assert "no such rows" in error.error
+    env._state.rows = WorkingSet(tuple(done))
+    report = env.step({"op": "rewrite", "to": "worked", "by": "second", "topic": topic})[4][
+        "report"
+    ]
+    assert "the second has solved them all" in report.error
+
+
+def test_equal_rows_are_solved_once_and_an_answer_that_cannot_be_read_is_no_solution(env):
+    row = env.task.reference(1, 1)[0]
+    odd = Row("How are you today, and what is the weather like?", "", "Answer: 3")
+    put(env, row, row, row, odd)
+    effect = do(env, "rewrite", to="worked", by="second")
+    assert effect["calls"] == 8 * 2 and ("rewritten", 1) in effect.items()
+    assert [r.verified for r in env.working_set] == [True, True, True, False]
+    assert env.working_set.rows[3] == odd
 
 
 def test_verify_drops_wrong_rows_and_marks_right_ones(env):

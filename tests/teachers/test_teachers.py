@@ -12,7 +12,7 @@ from dataenv.tasks.procedural.skill import ANSWER_MARK, fill
 from dataenv.tasks.procedural.targets import DOMAINS
 from dataenv.teachers import TEACHERS
 from dataenv.teachers.base import CallError, ChatRequest, Completion
-from dataenv.teachers.broker import Broker
+from dataenv.teachers.broker import Broker, Patience
 from dataenv.teachers.parsing import BadReply, parse_object, text_field
 from dataenv.teachers.procedural import ProceduralTeacher, TeacherProfile, profile_of, slipped
 
@@ -160,11 +160,12 @@ def test_only_calls_that_were_never_made_are_given_back():
         name = "failing"
 
         def complete(self, requests):
-            return [CallError("timeout", "slow", True), CallError("refused", "no", False)]
+            bad = [CallError("malformed", "what?", True), CallError("refused", "no", False)]
+            return [Completion("ok"), *bad][: len(requests)]
 
-    broker = Broker(Failing(), 5, "e")
-    broker.complete([ChatRequest((("user", "x"),))] * 2)
-    assert broker.used == 1
+    broker = Broker(Failing(), 5, "e", patience=Patience(attempts=1))
+    broker.complete([ChatRequest((("user", "x"),))] * 3)
+    assert broker.used == 2
 
 
 @pytest.mark.parametrize(
