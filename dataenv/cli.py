@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
-from dataenv.errors import DataEnvError
+from dataenv.errors import ConfigError, DataEnvError
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -55,6 +57,63 @@ def new_task(arguments: argparse.Namespace) -> int:
         print(path)
     print(f"try it: dataenv run --task {arguments.folder} --policy mirror")
     return 0
+
+
+def grade(arguments: argparse.Namespace) -> int:
+    """Prints a verdict for every row of a file, or the names of the graders."""
+    from dataenv.tasks.graders import GRADERS, get_grader
+
+    if arguments.list:
+        for name, grader in GRADERS.items():
+            print(f"{name}: {grader.about}")
+        return 0
+    if arguments.rows is None:
+        raise ConfigError("name a file of rows, or - for standard input")
+    grader = get_grader(arguments.grader)
+    verdicts = []  # all of them before the first is printed: a bad file gives no half of a result
+    for place, row in _rows(arguments.rows):
+        try:
+            grader.check(row["gold"])
+            verdict = grader.grade(row["prediction"], row["gold"])
+        except ConfigError as error:
+            raise ConfigError(f"{place}: {error}") from error
+        found = {"correct": verdict.correct, "extracted": verdict.extracted}
+        verdicts.append({"id": row["id"], **found} if "id" in row else found)
+    for found in verdicts:
+        print(json.dumps(found))
+    return 0
+
+
+def _rows(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(place, row) of every line that is not empty.
+
+    Raises:
+        ConfigError: The file cannot be read, or a line is no row with a prediction and a gold.
+    """
+    name = "standard input" if path == "-" else path
+    try:
+        lines = sys.stdin if path == "-" else Path(path).read_text("utf-8-sig").split("\n")
+        yield from _numbered_rows(lines, name)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {name}: {error}") from error
+
+
+def _numbered_rows(lines: Iterable[str], name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise ConfigError(f"{name}:{number}: is not JSON: {error}") from error
+        if not isinstance(row, dict):
+            raise ConfigError(f"{name}:{number}: must be an object with prediction and gold")
+        for field in ("prediction", "gold"):
+            if not isinstance(row.get(field), str | int | float):
+                wrong = "must be text, or a number" if field in row else "the field is missing"
+                raise ConfigError(f"{name}:{number}: {field}: {wrong}")
+            row[field] = str(row[field])  # True as "True"
+        yield f"{name}:{number}", row
 
 
 def tools(arguments: argparse.Namespace) -> int:
@@ -115,6 +174,14 @@ def parser() -> argparse.ArgumentParser:
         "--kind", required=True, help="how answers are graded: numeric, literal, choice, exact"
     )
     new.set_defaults(call=new_task)
+    marks = verbs.add_parser("grade", help="grade predictions: a verdict in JSON for every row")
+    marks.add_argument(
+        "rows", nargs="?", help="lines of JSON with prediction and gold; - for stdin"
+    )
+    which = marks.add_mutually_exclusive_group(required=True)
+    which.add_argument("--grader", metavar="NAME", help="how to grade; see --list")
+    which.add_argument("--list", action="store_true", help="list the graders and stop")
+    marks.set_defaults(call=grade)
     verbs.add_parser("tools", help="print the JSON schemas of all operations").set_defaults(
         call=tools
     )

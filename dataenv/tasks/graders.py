@@ -19,6 +19,7 @@ from typing import Any
 
 from dataenv.config import did_you_mean
 from dataenv.errors import ConfigError, UnknownNameError
+from dataenv.tasks.benchmark_graders import BENCHMARK_GRADERS
 
 MAX_LITERAL_CHARS = 2000
 
@@ -58,11 +59,13 @@ class Grader:
         name: Its key in `GRADERS`.
         extract: Maps a student's text to its answer, or None.
         equal: Whether an extracted answer equals gold.
+        about: A line on what is right.
     """
 
     name: str
     extract: Callable[[str], str | None]
     equal: Callable[[str, str], bool]
+    about: str = ""
 
     def check(self, gold: str) -> None:
         """Raises `ConfigError` if `gold` cannot be read; `grade` may stop before it looks."""
@@ -212,9 +215,10 @@ def _tagged(value: Any) -> tuple[str, Any]:
 GRADERS: dict[str, Grader] = {
     grader.name: grader
     for grader in (
-        Grader("numeric", _extract_numeric, _equal_numeric),
-        Grader("literal", _extract_literal, _equal_literal),
-        Grader("exact", _extract_exact, _equal_exact),
-        Grader("choice", _extract_choice, _equal_choice),
+        Grader("numeric", _extract_numeric, _equal_numeric, "one number, to gold's last decimal"),
+        Grader("literal", _extract_literal, _equal_literal, "one Python literal; 1 is not True"),
+        Grader("exact", _extract_exact, _equal_exact, "the same text but for case and spaces"),
+        Grader("choice", _extract_choice, _equal_choice, "the letter of an option"),
+        *(Grader(*line) for line in BENCHMARK_GRADERS),
     )
 }

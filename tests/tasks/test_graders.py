@@ -5,7 +5,14 @@ from hypothesis import strategies as st
 from dataenv.errors import ConfigError, UnknownNameError
 from dataenv.tasks.graders import GRADERS, Verdict, get_grader
 
-GOLDS = {"numeric": "3.25", "literal": "[1, 2]", "exact": "Paris", "choice": "B"}
+GOLDS = {
+    "numeric": "3.25",
+    "literal": "[1, 2]",
+    "exact": "Paris",
+    "choice": "B",
+    **dict.fromkeys(("scibench", "financereasoning", "financereasoning-strict"), "3.25"),
+    **dict.fromkeys(("livecodebench", "cruxeval"), "[1, 2]"),
+}
 JOINTS = [" or ", ", ", ",", "; ", " ", "\n", "\n\n", " = ", "/", "$", " # ", " and not ", "±", "|"]
 EDGES = "0123456789.,-+−eE$%²½()[]{}'\"#*`:\\ \nAB"
 PAIRS = st.lists(st.integers(-2000, 2000), min_size=2, max_size=2, unique=True)
