@@ -116,6 +116,27 @@ def _numbered_rows(lines: Iterable[str], name: str) -> Iterator[tuple[str, dict[
         yield f"{name}:{number}", row
 
 
+def serve_teacher(arguments: argparse.Namespace) -> int:
+    """Serves the procedural teacher of a domain until it is interrupted."""
+    from dataenv.serve import TeacherServer
+    from dataenv.tasks.procedural.targets import get_domain
+    from dataenv.teachers.procedural import ProceduralTeacher, profile_of
+
+    teacher = ProceduralTeacher(get_domain(arguments.procedural), profile_of(arguments.profile))
+    with TeacherServer(teacher, arguments.port, arguments.host) as server:
+        print(f"{teacher.name} at {server.url}; try it with", flush=True)
+        print(
+            f"  dataenv run --task Science-fast-v0 --policy mirror --teacher openai "
+            f"--set endpoint.model={teacher.name} --set endpoint.base_url={server.url}",
+            flush=True,
+        )
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print(f"{server.completions} completions")
+    return 0
+
+
 def tools(arguments: argparse.Namespace) -> int:
     """Prints the JSON schemas of all operations."""
     from dataenv.operations import tool_schemas
@@ -182,6 +203,14 @@ def parser() -> argparse.ArgumentParser:
     which.add_argument("--grader", metavar="NAME", help="how to grade; see --list")
     which.add_argument("--list", action="store_true", help="list the graders and stop")
     marks.set_defaults(call=grade)
+    serve = verbs.add_parser("serve", help="serve a teacher as an OpenAI-compatible endpoint")
+    served = serve.add_subparsers(dest="what", required=True)
+    who = served.add_parser("teacher", help="on loopback, until interrupted")
+    who.add_argument("--procedural", required=True, metavar="DOMAIN", help="science, code, finance")
+    who.add_argument("--profile", default="served", help="whose weak topics it has; any text")
+    who.add_argument("--host", default="127.0.0.1")
+    who.add_argument("--port", type=int, default=8000, help="0 takes a free one")
+    who.set_defaults(call=serve_teacher)
     verbs.add_parser("tools", help="print the JSON schemas of all operations").set_defaults(
         call=tools
     )

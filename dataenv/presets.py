@@ -19,7 +19,7 @@ class EnvConfig:
     """Everything that an environment is made of. Keys of YAML files are these fields."""
 
     domain: str = "science"
-    """An offline domain (science, code or finance), or a task folder."""
+    """An offline domain (science, code or finance), a benchmark, or a task folder."""
     student: str = "nano-a"
     """A name of `dataenv.students.STUDENTS`, a checkpoint folder, or a hub id."""
     teacher: str = "procedural"
@@ -33,7 +33,7 @@ class EnvConfig:
     split: str = "train"
     """Targets to draw from at reset: train, validation or test."""
     public: int = 100
-    """Visible items."""
+    """Visible items; of a benchmark, as of all that follow, at most so many."""
     reward: int = 200
     """Hidden items that feed the reward; 0: the public ones do."""
     private: int = 500
@@ -112,9 +112,33 @@ FULL = {
 
 FAST = {name: getattr(EnvConfig(), name) for name in FULL}  # the defaults
 
+PAPER = {
+    **FULL,
+    "public": 10_000,
+    "reward": 0,
+    "private": 10_000,
+    "pool": 0,
+    "student": "meta-llama/Llama-3.1-8B-Instruct",
+    "teacher": "openai",
+    "training": TrainingConfig(
+        backend="trl", epochs=3, learning_rate=1e-4, lora_rank=8, lora_alpha=16, max_tokens=2048
+    ),
+    "decoding": DecodingConfig(max_new_tokens=2048, batch_size=16),
+}
+"""The setting of arXiv 2605.30407, with all items of a benchmark."""
+
+OFFLINE = ("science", "code", "finance")
+"""Domains that come with the package."""
+BENCHMARK_IDS = {
+    "SciBench": "scibench",
+    "LiveCodeBench": "livecodebench",
+    "FinanceReasoning": "financereasoning",
+    "CRUXEval": "cruxeval",
+}
+
 PRESETS: dict[str, dict] = {
     f"dataenv/{domain.capitalize()}{suffix}-v0": {"domain": domain, **sizes}
-    for domain in ("science", "code", "finance")
+    for domain in OFFLINE
     for suffix, sizes in (("", FULL), ("-fast", FAST))
-}
+} | {f"dataenv/{name}-v0": {"domain": domain, **PAPER} for name, domain in BENCHMARK_IDS.items()}
 """Keyword arguments by registered id."""

@@ -1,6 +1,7 @@
 """What an environment is about: the tasks and teachers behind `EnvConfig.domain`.
 
-A domain is a name of the offline table, or a user's own task folder (`dataenv.tasks.folder`).
+A domain is a name of the offline table, a benchmark (`dataenv.tasks.benchmarks`), or a user's own task
+folder (`dataenv.tasks.folder`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dataenv.errors import ConfigError
-from dataenv.presets import PRESETS, SPLITS, EnvConfig
+from dataenv.presets import BENCHMARK_IDS, PRESETS, SPLITS, EnvConfig
 from dataenv.tasks.base import Task
 from dataenv.teachers import served_teacher
 from dataenv.teachers.base import CallError, ChatRequest, Completion, Teacher
@@ -41,9 +42,9 @@ class World:
 
 
 def is_folder(domain: str) -> bool:
-    """Whether a domain is a user's own folder; a folder of an offline domain's name is not."""
-    offline = {fields["domain"] for fields in PRESETS.values()}
-    return domain not in offline and ("/" in domain or Path(domain).is_dir())
+    """Whether a domain is a user's own folder; a folder of a known domain's name is not."""
+    known = {fields["domain"] for fields in PRESETS.values()}
+    return domain not in known and ("/" in domain or Path(domain).is_dir())
 
 
 def open_world(config: EnvConfig) -> World:
@@ -53,7 +54,11 @@ def open_world(config: EnvConfig) -> World:
         UnknownNameError: There is no such domain.
         ConfigError: Something is wrong with a task folder.
     """
-    return _folder_world(config) if is_folder(config.domain) else _procedural_world(config)
+    if is_folder(config.domain):
+        return _folder_world(config)
+    if config.domain in BENCHMARK_IDS.values():
+        return _benchmark_world(config)
+    return _procedural_world(config)
 
 
 def _procedural_world(config: EnvConfig) -> World:
@@ -73,16 +78,18 @@ def _procedural_world(config: EnvConfig) -> World:
     return World(SPLITS, lambda number: build_task(domain, number, **sizes), teachers)
 
 
+def _benchmark_world(config: EnvConfig) -> World:
+    from dataenv.tasks.benchmarks import load_benchmark
+
+    teachers = _other_teachers(config)
+    task = load_benchmark(config.domain, {name: getattr(config, name) for name in SIZES})
+    return World(dict.fromkeys(SPLITS, range(1)), lambda number: task, teachers)
+
+
 def _folder_world(config: EnvConfig) -> World:
     from dataenv.tasks.folder import load_folder
 
-    served = config.teacher == SERVED
-    if config.calls and not served:
-        raise ConfigError(
-            f"the teacher {config.teacher!r} knows the offline domains only, not "
-            f"{config.domain!r}; set calls=0 and curate the folder's pool.jsonl, or take the "
-            "teacher 'openai'"
-        )
+    teachers = _other_teachers(config)
     task = load_folder(Path(config.domain), config.retention)
     if not task.pool and not config.calls:
         raise ConfigError(f"{config.domain!r} has no pool.jsonl, and without a teacher no rows")
@@ -94,8 +101,23 @@ def _folder_world(config: EnvConfig) -> World:
                 "of a task folder are those of its files (`dataenv.env_config` fills them in)"
             )
 
-    teachers = _served(config) if config.calls else _rateless(NoTeacher)
     return World(dict.fromkeys(SPLITS, range(1)), lambda number: task, teachers)
+
+
+def _other_teachers(config: EnvConfig) -> Callable[[str, Mapping[str, float]], Teachers]:
+    """Teachers of a task that is no offline domain: a served one, or none.
+
+    Raises:
+        ConfigError: It is to be one that knows the offline domains only.
+    """
+    if not config.calls:
+        return _rateless(NoTeacher)
+    if config.teacher == SERVED:
+        return _served(config)
+    raise ConfigError(
+        f"the teacher {config.teacher!r} knows the offline domains only, not {config.domain!r}; "
+        "take the teacher 'openai', or set calls=0 and curate a folder's pool.jsonl"
+    )
 
 
 def _served(config: EnvConfig) -> Callable[[str, Mapping[str, float]], Teachers]:

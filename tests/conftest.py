@@ -76,3 +76,15 @@ def make_env(tiny_student):
         return DataEnv(config=config, student=tiny_student)
 
     return make
+
+
+@pytest.fixture
+def procedural_server():
+    """The procedural teacher of science behind an endpoint on loopback."""
+    from dataenv.serve import TeacherServer, serving
+    from dataenv.tasks.procedural.targets import DOMAINS
+    from dataenv.teachers.procedural import ProceduralTeacher, profile_of
+
+    teacher = ProceduralTeacher(DOMAINS["science"], profile_of("served"))
+    with serving(TeacherServer(teacher)) as server:
+        yield server

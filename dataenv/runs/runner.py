@@ -15,11 +15,11 @@ from dataenv.env import DataEnv
 from dataenv.evaluation import evaluate
 from dataenv.lock import name_of_worlds
 from dataenv.policy import Episode, run_episode
-from dataenv.presets import EnvConfig
+from dataenv.presets import OFFLINE, EnvConfig
 from dataenv.rows import Row, WorkingSet
 from dataenv.statistics import smallest_detectable_gain
 from dataenv.students import load_student
-from dataenv.world import is_folder, open_world
+from dataenv.world import open_world
 
 
 def run_to_folder(
@@ -111,7 +111,7 @@ def result_of(
         "seconds": {"all": seconds, **env.seconds},
         "config": asdict(env.config),
         "versions": versions(),
-        "worlds": None if is_folder(env.config.domain) else name_of_worlds(),
+        "worlds": name_of_worlds() if env.config.domain in OFFLINE else None,
     }
 
 

@@ -3,8 +3,11 @@
 import json
 import random
 
+import gymnasium as gym
 import pytest
 
+import dataenv
+from dataenv.config import EndpointConfig
 from dataenv.errors import ConfigError, UnknownNameError
 from dataenv.tasks import benchmarks
 from dataenv.tasks.base import Item
@@ -151,6 +154,27 @@ def test_without_data_the_message_says_where_to_put_it(data, monkeypatch):
         load_benchmark("cruxeval", ALL)
     with pytest.raises(UnknownNameError, match="Did you mean"):
         load_benchmark("cruxevl", ALL)
+
+
+def test_a_benchmark_is_an_environment(data, tiny_path, procedural_server):
+    small = {"student": str(tiny_path), "decoding": {"max_new_tokens": 8}, "training": {}}
+    few = {"public": 6, "private": 8, "retention": 2, "min_rows": 2, "max_rows": 8, "calls": 10}
+    endpoint = EndpointConfig(model="m", base_url=procedural_server.url)
+    env = gym.make("dataenv/SciBench-v0", **small, **few, endpoint=endpoint)
+    _, info = env.reset(seed=0)
+    assert info["report"].n == 6 and info["report"].reward_split == "public"
+    report = env.step({"op": "generate", "brief": "problems about motion", "n": 6})[4]["report"]
+    assert report.error == "" and procedural_server.completions == 6
+    env.step({"op": "train"})
+    outcome = env.step({"op": "submit"})[4]["outcome"]
+    assert len(env.unwrapped.task.private) == 8
+    assert outcome.rows == len(env.unwrapped.submission()) > 0
+
+
+def test_a_teacher_that_knows_no_benchmark_is_refused(data):
+    config = dataenv.env_config("CRUXEval-v0", teacher="procedural")
+    with pytest.raises(ConfigError, match="take the teacher 'openai'"):
+        dataenv.DataEnv(config=config).reset(seed=0)
 
 
 def test_splits_hold_the_same_share_of_every_stratum():

@@ -1,7 +1,10 @@
 """Teachers over HTTP: against real servers on loopback, well-behaved ones and others."""
 
 import json
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -14,12 +17,10 @@ from dataenv.config import EndpointConfig
 from dataenv.errors import CacheMiss, ConfigError, TeacherUnavailable
 from dataenv.policy import run_episode
 from dataenv.registry import make_policy
-from dataenv.serve import TeacherServer, serving
-from dataenv.tasks.procedural.targets import DOMAINS
+from dataenv.serve import serving
 from dataenv.teachers.base import CallError, ChatRequest, Completion
 from dataenv.teachers.broker import Broker, Patience
 from dataenv.teachers.openai import OpenAITeacher
-from dataenv.teachers.procedural import ProceduralTeacher, profile_of
 from dataenv.teachers.tape import Tape
 
 HASTE = Patience(attempts=5, deadline_s=30, first_s=0.01, longest_s=0.05)
@@ -256,13 +257,6 @@ def test_a_replay_names_the_request_that_it_does_not_have(tmp_path):
 # -- episodes ---------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def procedural_server():
-    teacher = ProceduralTeacher(DOMAINS["science"], profile_of("served"))
-    with serving(TeacherServer(teacher)) as server:
-        yield server
-
-
 def served(make_env, url, **fields):
     endpoint = EndpointConfig(model="procedural-science", base_url=url)
     return make_env(teacher="openai", endpoint=endpoint, **fields)
@@ -306,6 +300,19 @@ def test_a_folder_may_have_a_served_teacher(tmp_path, tiny_path, procedural_serv
     env.reset(seed=0)
     report = env.step({"op": "generate", "brief": "easy problems", "n": 6})[4]["report"]
     assert report.error == "" and env.broker.used == procedural_server.completions == 6
+
+
+def test_the_command_serves_until_it_is_interrupted():
+    command = [sys.executable, "-m", "dataenv.cli", "serve", "teacher", "--procedural", "code"]
+    with subprocess.Popen([*command, "--port", "0"], stdout=subprocess.PIPE, text=True) as process:
+        said = process.stdout.readline()
+        url = said.split(" at ")[1].split(";")[0]
+        teacher = OpenAITeacher(EndpointConfig(model="procedural-code", base_url=url))
+        request = ChatRequest((("user", "Write one new problem about loops."),))
+        (reply,) = teacher.complete([request])
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=20)
+    assert "output" in reply.text and "1 completions" in rest and process.returncode == 0
 
 
 def test_the_server_refuses_what_is_no_request(procedural_server):
