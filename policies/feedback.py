@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -13,20 +13,20 @@ from dataenv.evaluation import EvalReport, Slice
 from dataenv.hashing import rng_of
 from dataenv.policy import Briefing, more_like
 
-ROUND_SHARES = (0.45, 0.5, 0.6, 1.0)
+ROUND_SHARES = (0.3, 0.4, 0.5, 1.0)
 """Share of the calls left that each round spends."""
 PACES = {6.0: 0.4, 20.0: 0.3, math.inf: 0.3}
 """Rows after which a topic is two thirds learned, and how likely that is at first; never: inf."""
 WEAK = 0.35
 """Chance at first that the teacher is weak at a topic."""
-WEAK_PURITY = 0.35
-"""Share of a weak teacher's rows that are right."""
+PURITY = {False: 0.93, True: 0.25}
+"""Share of right rows among those that pass the teacher's own check, by whether it is weak."""
+PASSING = {False: 0.87, True: 0.65}
+"""Share of its rows that pass."""
 CEILING = 0.95
 """Score of a topic that is learned."""
 TRUST = 0.5
 """Weight of a report's evidence: the same public items answer every time."""
-PASSING = 0.85
-"""Share of the teacher's rows that pass its own check."""
 BATCH = 2
 """Rows by which a plan grows."""
 HOPELESS = 0.9
@@ -74,31 +74,51 @@ class Belief:
         """The chance that no rows help."""
         return sum(p for (pace, _), p in self.odds.items() if pace == math.inf)
 
+    def weak(self) -> float:
+        """The chance that the teacher is weak here."""
+        return sum(p for (_, weak), p in self.odds.items() if weak)
+
+    def passing(self) -> float:
+        """The share of the teacher's rows that is expected to pass its own check."""
+        return self.weak() * PASSING[True] + (1 - self.weak()) * PASSING[False]
+
     def see(self, rows: Held, score: float) -> None:
         """Learns from the score that rows have led to."""
         right = score * self.items
-        for which in self.odds:
-            p = min(0.97, max(0.03, self._score(rows, *which)))
-            evidence = right * math.log(p) + (self.items - right) * math.log(1 - p)
-            self.odds[which] *= math.exp(TRUST * evidence)
-        total = sum(self.odds.values())
-        self.odds = {which: p / total for which, p in self.odds.items()}
+        self._weigh(lambda which: _binomial(right, self.items, self._score(rows, *which)), TRUST)
+
+    def see_check(self, passed: float, written: float) -> None:
+        """Learns from how many of the teacher's rows have passed its own check."""
+        passed = min(passed, written)  # a topic's rows may come from the requests for another
+        self._weigh(lambda which: _binomial(passed, written, PASSING[which[1]]), 1.0)
+
+    def _weigh(self, evidence: Callable[[tuple[float, bool]], float], trust: float) -> None:
+        weights = {which: p * math.exp(trust * evidence(which)) for which, p in self.odds.items()}
+        total = sum(weights.values())
+        self.odds = {which: weight / total for which, weight in weights.items()}
 
     def _score(self, rows: Held, pace: float, weak: bool) -> float:
         if not rows.total:
             return self.base
-        right = rows.solved + rows.plain * (WEAK_PURITY if weak else 1.0)
+        right = rows.solved + rows.plain * PURITY[weak]
         learned = right / rows.total * (1 - math.exp(-rows.total / pace))
         return self.base + max(0.0, CEILING - self.base) * learned
+
+
+def _binomial(right: float, count: float, chance: float) -> float:
+    """Log-likelihood of so many successes, but for what all chances share."""
+    p = min(0.97, max(0.03, chance))
+    return right * math.log(p) + (count - right) * math.log(1 - p)
 
 
 class FeedbackPolicy:
     """Spends where the reports so far promise most, a few rows at a time.
 
-    After every evaluation each topic's belief is updated. A round then grows by the few rows, of any
-    topic, that promise the most public score a call: new ones of the teacher's, checked by itself, or
-    rows that are there, solved anew by the dear second teacher. Rows of topics that nothing moves give
-    way when the set is full.
+    After every evaluation each topic's belief is updated, by the score that its rows led to and by how
+    many of them the teacher's own check let pass. A round then grows by the few rows, of any topic and
+    by any of three ways, that promise the most public score a call: written by the teacher and checked
+    by itself; written and then solved by the dear second teacher; or there already and solved anew by
+    it. Rows of topics that nothing moves give way when the set is full.
     """
 
     name = "feedback"
@@ -111,6 +131,7 @@ class FeedbackPolicy:
         self.last: dict[str, Any] = {}
         self.beliefs: dict[str, Belief] = {}
         self.solved: Counter[str] = Counter()
+        self.written: dict[str, tuple[float, int]] = {}
         self.rounds, self.evaluation, self.size = 0, -1, -1
 
     def act(self, observation: Mapping[str, Any], report: EvalReport) -> dict[str, Any]:
@@ -133,6 +154,7 @@ class FeedbackPolicy:
         for topic in drops:
             held[topic] = Held()
             del self.solved[topic]
+        start = dict(held)
         chosen = self._choose(report, held, left["calls"])
         nothing_new = size == self.size and not self.limits["calls"]  # the pool has no more
         gone = [{"op": "drop", "topic": topic} for topic in drops]
@@ -140,6 +162,11 @@ class FeedbackPolicy:
         if left["trainings"] < 1 or len(plan) >= left["steps"] or not chosen or nothing_new:
             return [{"op": "submit"}]
         self.rounds, self.size = self.rounds + 1, size
+        self.written = {
+            topic: (start[topic].total, chosen[topic, "write"])
+            for topic in start
+            if not any(arm != "write" for name, arm in chosen if name == topic)
+        }
         return plan
 
     def _held(self, topic: Slice) -> Held:
@@ -152,6 +179,9 @@ class FeedbackPolicy:
                 self.beliefs[each.name] = Belief(each.score, each.n)
             else:
                 self.beliefs[each.name].see(held[each.name], each.score)
+                before, written = self.written.get(each.name, (0, 0))
+                if written and self.limits["calls"]:
+                    self.beliefs[each.name].see_check(max(0, each.rows - before), written)
 
     def _hopeless(self, held: Mapping[str, Held]) -> list[str]:
         return [
@@ -173,9 +203,9 @@ class FeedbackPolicy:
             options = []
             for topic, rows in held.items():
                 for arm, price in self._arms().items():
-                    full = room < BATCH if arm == "write" else there[topic] < BATCH
+                    full = there[topic] < BATCH if arm == "solve" else room < BATCH
                     if not full and price * BATCH <= left:
-                        after = _after(rows, arm)
+                        after = self._after(topic, rows, arm)
                         gain = self._promise(topic, rows, after)
                         options.append((gain * weight[topic] / price, topic, arm, after))
             if not options:
@@ -193,37 +223,37 @@ class FeedbackPolicy:
         """Calls for this round; enough of them for a set that can be trained on, if there are."""
         share = ROUND_SHARES[min(self.rounds, len(ROUND_SHARES) - 1)]
         missing = self.limits["min_rows"] - (self.limits["max_rows"] - room)
-        return min(calls, max(share * calls, 2.2 / PASSING * missing))
+        return min(calls, max(share * calls, 2.2 / PASSING[True] * missing))
 
     def _arms(self) -> dict[str, int]:
         """Ways to get rows, and the calls that each costs a row; a draw from the pool counts one."""
         if not self.limits["calls"]:
             return {"write": 1}
-        prices = self.briefing.prices
-        return {"write": 2} | ({"solve": prices["second"]} if "second" in prices else {})
+        price = self.briefing.prices.get("second")
+        return {"write": 2} | ({"solve": price, "write and solve": 1 + price} if price else {})
 
     def _promise(self, topic: str, rows: Held, after: Held) -> float:
         belief = self.beliefs[topic]
         return belief.expected(after) - belief.expected(rows)
 
+    def _after(self, topic: str, rows: Held, arm: str) -> Held:
+        """The rows of a topic after an arm has been pulled once."""
+        if arm == "write":
+            return Held(rows.plain + self.beliefs[topic].passing() * BATCH, rows.solved)
+        return Held(rows.plain - (BATCH if arm == "solve" else 0), rows.solved + BATCH)
+
     def _operations(self, chosen: Counter[tuple[str, str]]) -> list[dict[str, Any]]:
-        """Old rows are solved anew before new ones come, which read like them."""
-        solve: list[dict[str, Any]] = []
-        write: list[dict[str, Any]] = []
+        """Old rows are solved anew before new ones come that read like them, and checks are made
+        before those come that need none."""
+        plan: dict[str, list[dict[str, Any]]] = {"solve": [], "write": [], "write and solve": []}
         for (topic, arm), n in sorted(chosen.items()):
-            if arm == "solve":
-                ask = {"op": "rewrite", "to": "worked", "by": "second", "topic": topic, "n": n}
-                solve.append(ask)
-            else:
+            if arm != "solve":
                 ids = [item.id for item in self.task.public if item.topic == topic]
                 self.rng.shuffle(ids)
-                write += more_like(ids, n, self.briefing)
-        check = [{"op": "verify"}] if write and self.limits["calls"] else []
-        return [*solve, *write, *check, {"op": "dedup", "level": "near"}]
-
-
-def _after(rows: Held, arm: str) -> Held:
-    """The rows of a topic after an arm has been pulled once."""
-    if arm == "solve":
-        return Held(rows.plain - BATCH, rows.solved + BATCH)
-    return Held(rows.plain + PASSING * BATCH, rows.solved)
+                plan[arm] += more_like(ids, n, self.briefing)
+            if arm != "write":
+                ask = {"op": "rewrite", "to": "worked", "by": "second", "topic": topic, "n": n}
+                plan[arm].append(ask)
+        check = [{"op": "verify"}] if plan["write"] and self.limits["calls"] else []
+        tidy = {"op": "dedup", "level": "near"}
+        return [*plan["solve"], *plan["write"], *check, *plan["write and solve"], tidy]

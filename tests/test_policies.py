@@ -79,9 +79,13 @@ def test_a_belief_tells_slow_topics_weak_teachers_and_the_hopeless_apart():
     poor.see(many, 0.3)
     poor.see(Held(plain=8, solved=12), 0.7)
     dead.see(Held(plain=8, solved=12), 0.0)
-    weak = [sum(p for (_, w), p in b.odds.items() if w) for b in (taught, poor)]
-    assert weak[0] < 0.1 < 0.6 < weak[1]
+    assert taught.weak() < 0.1 < 0.6 < poor.weak()
     assert dead.never() > 0.95 > 0.05 > taught.never()
+    sound, unsound = Belief(0.0, 20), Belief(0.0, 20)
+    sound.see_check(18, 20)
+    unsound.see_check(12, 20)
+    assert sound.weak() < 0.15 < 0.8 < unsound.weak()
+    assert sound.never() == pytest.approx(start.never())  # a check tells nothing of learning
 
 
 @pytest.mark.parametrize("fields", [{"calls": 20}, {"calls": 50}, {"max_rows": 12}, {"calls": 0}])

@@ -116,7 +116,9 @@ class Rewrite:
         choices=(*STYLES, "rephrase"),
     )
     n: int = arg("At most so many rows.", low=1, high=4096, default=64)
-    rows: tuple[str, ...] = arg("Ids of the rows; none: the first n.", default=())
+    rows: tuple[str, ...] = arg(
+        "Ids of the rows; none: the first n, unchecked ones before.", default=()
+    )
     topic: str = arg("Only what reads like this topic of the report; empty: any.", default="")
     by: str = arg("Who writes.", choices=("teacher", "second"), default="teacher")
 
@@ -130,7 +132,8 @@ def rewrite(op: Rewrite, rows: WorkingSet, tools: Tools) -> Result:
     named = _rows_of(op.rows, rows) if op.rows else rows
     vouched = _vouched(op)
     free = {row.id: row for row in named if wanted(row) and vouched not in row.provenance.checks}
-    chosen = list(free.values())[: op.n]
+    first = sorted(free.values(), key=lambda row: not op.rows and row.verified)
+    chosen = first[: op.n]
     if not chosen:
         raise InvalidAction(
             "there are no such rows to rewrite, or the second has solved them all so before.",

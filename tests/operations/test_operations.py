@@ -1,5 +1,6 @@
 """Each operation does what it says, names what it drops, and costs what it says."""
 
+import dataclasses
 import random
 
 import pytest
@@ -108,6 +109,15 @@ def test_the_second_solves_rows_of_a_topic_that_it_has_not_solved_before(make_en
         "report"
     ]
     assert "the second has solved them all" in report.error
+
+
+def test_of_a_few_rows_to_be_rewritten_unchecked_ones_come_first(env):
+    rows = env.task.reference(6, 1)
+    checked = Provenance("generate", checks=("verify by teacher 1/1",))
+    put(env, *(dataclasses.replace(row, provenance=checked) for row in rows[:3]), *rows[3:])
+    do(env, "rewrite", to="direct", n=3)
+    changed = [row.id not in {r.id for r in rows} for row in env.working_set]
+    assert changed[:3] == [False] * 3 and sum(changed[3:]) >= 2
 
 
 def test_equal_rows_are_solved_once_and_an_answer_that_cannot_be_read_is_no_solution(env):
