@@ -131,7 +131,8 @@ def _rateless(teacher: Callable[[], Teacher]) -> Callable[[str, Mapping[str, flo
     def teachers(key: str, rates: Mapping[str, float]) -> Teachers:
         if rates:
             raise ConfigError(
-                f"{teacher().name} has no error rates that could be set; leave out {dict(rates)}"
+                f"the teacher {teacher().name!r} has no error rates that could be set; "
+                f"leave out {dict(rates)}"
             )
         return teacher(), {}
 

@@ -93,7 +93,9 @@ def test_sizes_and_teachers_that_a_folder_cannot_have_are_refused(tmp_path, caps
     assert main([*run, "--set", "public=5"]) == 2
     assert "public items, not 5; the sizes of a task folder" in capsys.readouterr().err
     env = dataenv.DataEnv(config=dataenv.env_config(folder))
-    with pytest.raises(ConfigError, match="leave out the rates"):
+    with pytest.raises(
+        ConfigError, match="teacher 'none' has no error rates that could be set; leave out"
+    ):
         env.reset(seed=0, options={"teacher": {"accuracy": 0.5}})
 
 

@@ -26,9 +26,14 @@ def load_student(name: str, threads: int = 1) -> Student:
     """
     from dataenv.config import did_you_mean
     from dataenv.errors import ConfigError
-    from dataenv.students.local import LocalStudent
 
     path = student_folder(name) if name in STUDENTS else name
+    slip = f"unknown student {name!r}{did_you_mean(name, list(STUDENTS))}"
+    if path == name and "Did you mean" in slip and not Path(name).exists():
+        raise ConfigError(slip)  # at once: the hub would keep us waiting for it
+
+    from dataenv.students.local import LocalStudent
+
     try:
         return LocalStudent(path, name, threads)
     except (OSError, ValueError) as error:
