@@ -31,6 +31,8 @@ BATCH = 2
 """Rows by which a plan grows."""
 HOPELESS = 0.9
 """A topic that is never learned with this chance is dropped from a full set."""
+SPARE = 1.15
+"""Rows of the smallest set that are planned for each that it needs: some are repeats."""
 FULL = 0.8
 """Share of the places taken at which a set counts as full."""
 
@@ -201,8 +203,11 @@ class FeedbackPolicy:
         left = self._allowance(calls if self.limits["calls"] else room, room)
         while True:
             options = []
+            # a set that is too small cannot be trained on, so the cheap rows come first
+            small = self.limits["max_rows"] - room < SPARE * self.limits["min_rows"]
+            arms = {arm: p for arm, p in self._arms().items() if arm == "write" or not small}
             for topic, rows in held.items():
-                for arm, price in self._arms().items():
+                for arm, price in arms.items():
                     full = there[topic] < BATCH if arm == "solve" else room < BATCH
                     if not full and price * BATCH <= left:
                         after = self._after(topic, rows, arm)
