@@ -201,11 +201,12 @@ class FeedbackPolicy:
         chosen: Counter[tuple[str, str]] = Counter()
         room = max(0.0, self.limits["max_rows"] - sum(rows.total for rows in held.values()))
         left = self._allowance(calls if self.limits["calls"] else room, room)
+        prices = self._arms()
         while True:
             options = []
             # a set that is too small cannot be trained on, so the cheap rows come first
             small = self.limits["max_rows"] - room < SPARE * self.limits["min_rows"]
-            arms = {arm: p for arm, p in self._arms().items() if arm == "write" or not small}
+            arms = {arm: p for arm, p in prices.items() if arm == "write" or not small}
             for topic, rows in held.items():
                 for arm, price in arms.items():
                     full = there[topic] < BATCH if arm == "solve" else room < BATCH
@@ -220,7 +221,7 @@ class FeedbackPolicy:
                 return chosen
             room -= after.total - held[topic].total
             there[topic] -= BATCH if arm == "solve" else 0
-            left -= self._arms()[arm] * BATCH
+            left -= prices[arm] * BATCH
             held[topic] = after
             chosen[topic, arm] += BATCH
 

@@ -167,7 +167,8 @@ def _vouched(op: Rewrite) -> str:
 def _rewritten(row: Row, op: Rewrite, reply: Completion | CallError, tools: Tools) -> Row:
     data = read(reply)
     calls = (*row.provenance.calls, reply.call)
-    checks = (_vouched(op),) if _vouched(op) else ()
+    vouched = _vouched(op)
+    checks = (vouched,) if vouched else ()
     origin = Provenance(
         "rewrite", calls, (row.id, *row.provenance.parents), checks, step=tools.step
     )
