@@ -18,7 +18,7 @@ from dataenv.policy import Episode, run_episode
 from dataenv.presets import OFFLINE, EnvConfig
 from dataenv.rows import Row, WorkingSet
 from dataenv.statistics import smallest_detectable_gain
-from dataenv.students import load_student
+from dataenv.students import student_of
 from dataenv.world import open_world
 
 
@@ -148,7 +148,7 @@ PROBE_ROWS = 32
 
 
 def _expected_seconds(config: EnvConfig) -> float:
-    student = load_student(config.student, config.threads)
+    student = student_of(config)
     world = open_world(
         dataclasses.replace(config, public=PROBE_ROWS, reward=0, private=1, seeds=0, pool=0)
     )
