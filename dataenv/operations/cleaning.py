@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from dataenv.contamination import OverlapIndex, question_key
 from dataenv.errors import InvalidAction
 from dataenv.operations.base import Effect, Result, Tools, arg, reads_like
-from dataenv.operations.writing import read, solve_request
+from dataenv.operations.writing import read, same_answer, solve_request
 from dataenv.rows import Row, WorkingSet
-from dataenv.tasks.graders import Grader, get_grader
+from dataenv.tasks.graders import get_grader
+from dataenv.teachers.base import CallError, Completion
 from dataenv.teachers.parsing import BadReply, text_field
 
 SHINGLE = 3
@@ -43,7 +44,6 @@ def verify(op: Verify, rows: WorkingSet, tools: Tools) -> Result:
     chosen = [i for i in free if wanted(rows.rows[i])][: op.n]
     if not chosen:
         raise InvalidAction("there is no row to verify.", "Use scope 'all' to check rows again.")
-    grader = get_grader(tools.task.grader)
     before = tools.broker.used
     requests = [solve_request(rows.rows[i], tools) for i in chosen for _ in range(op.votes)]
     replies = tools.broker.complete(requests, op.by)
@@ -52,7 +52,7 @@ def verify(op: Verify, rows: WorkingSet, tools: Tools) -> Result:
     for place, index in enumerate(chosen):
         row = rows.rows[index]
         votes = replies[place * op.votes : (place + 1) * op.votes]
-        agree = sum(_agrees(grader, row, reply) for reply in votes)
+        agree = sum(_agrees(row, reply, tools) for reply in votes)
         if 2 * agree >= op.votes and agree:
             checked[index] = _marked(row, f"verify by {op.by} {agree}/{op.votes}")
         else:
@@ -64,13 +64,11 @@ def verify(op: Verify, rows: WorkingSet, tools: Tools) -> Result:
     return WorkingSet(left, rows.sequential), Effect("verify", 0, tuple(dropped), calls)
 
 
-def _agrees(grader: Grader, row: Row, reply) -> bool:
+def _agrees(row: Row, reply: Completion | CallError, tools: Tools) -> bool:
     try:
-        found = grader.extract(text_field(read(reply), "output"))
+        return same_answer(text_field(read(reply), "output"), row.output, tools)
     except BadReply:
         return False
-    own = grader.extract(row.output)
-    return own is not None and found is not None and found.strip() == own.strip()
 
 
 def _marked(row: Row, check: str) -> Row:

@@ -126,7 +126,8 @@ class Rewrite:
 def rewrite(op: Rewrite, rows: WorkingSet, tools: Tools) -> Result:
     """A rewritten row takes the place of the old; where the reply is unusable the old row stays.
 
-    What the second has solved is not given to it again.
+    What the second has solved is not given to it again. The effect says how many of the new solutions
+    confirm the old answer.
     """
     wanted = reads_like(op.topic, tools)
     named = _rows_of(op.rows, rows) if op.rows else rows
@@ -147,16 +148,24 @@ def rewrite(op: Rewrite, rows: WorkingSet, tools: Tools) -> Result:
     ]
     before = tools.broker.used
     new: dict[str, Row] = {}
-    dropped = []
+    dropped, confirmed = [], 0
     for row, reply in zip(chosen, tools.broker.complete(requests, op.by), strict=True):
         try:
             new[row.id] = _rewritten(row, op, reply, tools)
+            confirmed += same_answer(new[row.id].output, row.output, tools)
         except BadReply as error:
             dropped.append((row.id, f"kept as it was: {error}"))
     changed = tuple(new.get(row.id, row) for row in rows)
     calls = tools.broker.used - before
-    effect = Effect("rewrite", 0, tuple(dropped), calls, shown=(("rewritten", len(new)),))
-    return WorkingSet(changed, rows.sequential), effect
+    shown = (("rewritten", len(new)), ("confirmed", confirmed))
+    return WorkingSet(changed, rows.sequential), Effect("rewrite", 0, tuple(dropped), calls, shown)
+
+
+def same_answer(one: str, other: str, tools: Tools) -> bool:
+    """Whether two solutions end in the same readable answer."""
+    grader = get_grader(tools.task.grader)
+    first, second = grader.extract(one), grader.extract(other)
+    return first is not None and second is not None and first.strip() == second.strip()
 
 
 def _vouched(op: Rewrite) -> str:
