@@ -7,9 +7,12 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dataenv.errors import ConfigError, DataEnvError
+
+if TYPE_CHECKING:
+    from dataenv.serve import ChatServer
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -117,24 +120,35 @@ def _numbered_rows(lines: Iterable[str], name: str) -> Iterator[tuple[str, dict[
 
 
 def serve_teacher(arguments: argparse.Namespace) -> int:
-    """Serves the procedural teacher of a domain until it is interrupted."""
-    from dataenv.serve import TeacherServer
-    from dataenv.tasks.procedural.targets import get_domain
-    from dataenv.teachers.procedural import ProceduralTeacher, profile_of
-
-    teacher = ProceduralTeacher(get_domain(arguments.procedural), profile_of(arguments.profile))
-    with TeacherServer(teacher, arguments.port, arguments.host) as server:
-        print(f"{teacher.name} at {server.url}; try it with", flush=True)
+    """Serves a teacher until it is interrupted."""
+    with _chat_server(arguments) as server:
+        print(f"{server.name} at {server.url}; try it with", flush=True)
         print(
             f"  dataenv run --task Science-fast-v0 --policy mirror --teacher openai "
-            f"--set endpoint.model={teacher.name} --set endpoint.base_url={server.url}",
+            f"--set endpoint.model={server.name} --set endpoint.base_url={server.url}",
             flush=True,
         )
         try:
             server.serve_forever()
         except KeyboardInterrupt:
-            print(f"{server.completions} completions")
+            print(f"{server.completions} completions", flush=True)
     return 0
+
+
+def _chat_server(arguments: argparse.Namespace) -> ChatServer:
+    from dataenv.serve import ChatServer, TeacherServer
+
+    where = arguments.port, arguments.host
+    if arguments.gguf:
+        from dataenv.teachers.gguf import GGUFModel
+
+        model = GGUFModel(arguments.gguf, arguments.threads, arguments.ctx, arguments.parallel)
+        return ChatServer(model.name, model.reply, *where)
+    from dataenv.tasks.procedural.targets import get_domain
+    from dataenv.teachers.procedural import ProceduralTeacher, profile_of
+
+    domain = get_domain(arguments.procedural)
+    return TeacherServer(ProceduralTeacher(domain, profile_of(arguments.profile)), *where)
 
 
 def fetch(arguments: argparse.Namespace) -> int:
@@ -215,8 +229,13 @@ def parser() -> argparse.ArgumentParser:
     serve = verbs.add_parser("serve", help="serve a teacher as an OpenAI-compatible endpoint")
     served = serve.add_subparsers(dest="what", required=True)
     who = served.add_parser("teacher", help="on loopback, until interrupted")
-    who.add_argument("--procedural", required=True, metavar="DOMAIN", help="science, code, finance")
-    who.add_argument("--profile", default="served", help="whose weak topics it has; any text")
+    source = who.add_mutually_exclusive_group(required=True)
+    source.add_argument("--procedural", metavar="DOMAIN", help="science, code, finance")
+    source.add_argument("--gguf", type=Path, metavar="FILE", help="a language model, by llama.cpp")
+    who.add_argument("--profile", default="served", help="whose weak topics a domain's has; a text")
+    who.add_argument("--threads", type=int, default=1, help="cores for a model")
+    who.add_argument("--ctx", type=int, default=4096, help="tokens of a request and its reply")
+    who.add_argument("--parallel", type=int, default=4, help="requests decoded together")
     who.add_argument("--host", default="127.0.0.1")
     who.add_argument("--port", type=int, default=8000, help="0 takes a free one")
     who.set_defaults(call=serve_teacher)
