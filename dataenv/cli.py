@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -132,6 +133,8 @@ def serve_teacher(arguments: argparse.Namespace) -> int:
             server.serve_forever()
         except KeyboardInterrupt:
             print(f"{server.completions} completions", flush=True)
+            if arguments.gguf:
+                os._exit(0)  # llama.cpp crashes when Python ends around a request under way
     return 0
 
 

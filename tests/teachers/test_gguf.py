@@ -100,17 +100,18 @@ def test_a_whole_episode_with_a_real_teacher_counts_what_the_server_counts(
     assert result["budget"]["calls"]["used"] == server.completions > 0
 
 
-def test_the_command_serves_a_file_until_it_is_interrupted(smollm2_gguf):
+def test_the_command_serves_a_file_and_may_be_interrupted_in_the_middle(smollm2_gguf):
     command = [sys.executable, "-m", "dataenv.cli", "serve", "teacher", "--gguf", smollm2_gguf]
     with subprocess.Popen([*command, "--port", "0"], stdout=subprocess.PIPE, text=True) as process:
         said = process.stdout.readline()
-        url = said.split(" at ")[1].split(";")[0]
-        teacher = OpenAITeacher(EndpointConfig(model="any", base_url=url, max_tokens=8))
-        (reply,) = teacher.complete([question(0)])
+        where = {"model": "any", "base_url": said.split(" at ")[1].split(";")[0]}
+        (reply,) = OpenAITeacher(EndpointConfig(**where, max_tokens=8)).complete([question(0)])
+        endless = EndpointConfig(**where, timeout_s=1.0, extra={"ignore_eos": True})
+        (late,) = OpenAITeacher(endless).complete([question(1)])
         process.send_signal(signal.SIGINT)
         rest, _ = process.communicate(timeout=20)
-    assert isinstance(reply, Completion)
-    assert "1 completions" in rest and process.returncode == 0
+    assert isinstance(reply, Completion) and late.kind == "timeout" and late.charged
+    assert "2 completions" in rest and process.returncode == 0
 
 
 @pytest.mark.parametrize(
