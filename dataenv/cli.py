@@ -13,21 +13,16 @@ from typing import TYPE_CHECKING, Any
 from dataenv.errors import ConfigError, DataEnvError
 
 if TYPE_CHECKING:
+    from dataenv.presets import EnvConfig
     from dataenv.serve import ChatServer
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs one episode."""
-    from dataenv.registry import config_from_file, env_config, make_policy
+    from dataenv.registry import make_policy
     from dataenv.runs.runner import dry_run, run_to_folder
 
-    chosen = {name: getattr(arguments, name) for name in ("student", "teacher", "split")}
-    fields = {name: value for name, value in chosen.items() if value is not None}
-    defaults = {"split": "test"}
-    if arguments.config:
-        config = config_from_file(arguments.config, arguments.set, defaults, **fields)
-    else:
-        config = env_config(arguments.task, arguments.set, **{**defaults, **fields})
+    config = _config_of(arguments)
     if arguments.dry_run:
         print(json.dumps(dry_run(config), indent=1))
         return 0
@@ -37,6 +32,18 @@ def run(arguments: argparse.Namespace) -> int:
     print(summary(result))
     print(f"records: {arguments.out}")
     return 0
+
+
+def _config_of(arguments: argparse.Namespace) -> EnvConfig:
+    """What ``--task`` or a file, ``--set`` and their like say."""
+    from dataenv.registry import config_from_file, env_config
+
+    chosen = {name: getattr(arguments, name) for name in ("student", "teacher", "split")}
+    fields = {name: value for name, value in chosen.items() if value is not None}
+    defaults = {"split": "test"}
+    if arguments.config:
+        return config_from_file(arguments.config, arguments.set, defaults, **fields)
+    return env_config(arguments.task, arguments.set, **{**defaults, **fields})
 
 
 def summary(result: dict) -> str:
@@ -162,6 +169,20 @@ def fetch(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def doctor(arguments: argparse.Namespace) -> int:
+    """Says what is missing for a run; 1 if something is."""
+    from dataclasses import asdict
+
+    from dataenv.doctor import examine, table
+
+    findings = examine(_config_of(arguments), arguments.out, arguments.ask)
+    if arguments.json:
+        print(json.dumps([asdict(each) for each in findings], indent=1))
+    else:
+        print(table(findings))
+    return int(any(each.ok is False for each in findings))
+
+
 def tools(arguments: argparse.Namespace) -> int:
     """Prints the JSON schemas of all operations."""
     from dataenv.operations import tool_schemas
@@ -189,6 +210,21 @@ def names(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _add_configuration(verb: argparse.ArgumentParser, source: Any) -> None:
+    """The options that `_config_of` reads; `source` is the group of those that name a task."""
+    source.add_argument("--task", help="e.g. dataenv/Science-fast-v0, or a task folder")
+    verb.add_argument("--student", help="a name, checkpoint folder or hub id")
+    verb.add_argument("--teacher", help="a name; see `dataenv list`")
+    verb.add_argument("--split", choices=("train", "validation", "test"), help="default: test")
+    verb.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a field of the configuration",
+    )
+
+
 def parser() -> argparse.ArgumentParser:
     """All verbs and their options."""
     top = argparse.ArgumentParser(
@@ -198,23 +234,21 @@ def parser() -> argparse.ArgumentParser:
     one = verbs.add_parser("run", help="run one episode of a policy and write its records")
     one.set_defaults(call=run)
     what = one.add_mutually_exclusive_group(required=True)
-    what.add_argument("--task", help="e.g. dataenv/Science-fast-v0, or a task folder")
     what.add_argument("--config", type=Path, help="a YAML file: task, and fields to change")
+    _add_configuration(one, what)
     one.add_argument("--policy", required=True, help="a name, or path/to/file.py:ClassName")
     one.add_argument("--seed", type=int, default=0)
     one.add_argument("--out", type=Path, default=Path("runs/latest"), help="folder for the records")
-    one.add_argument("--student", help="a name, checkpoint folder or hub id")
-    one.add_argument("--teacher", help="a name; see `dataenv list`")
-    one.add_argument("--split", choices=("train", "validation", "test"), help="default: test")
     one.add_argument("--target", type=int, help="a target's number; drawn from the seed if absent")
-    one.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="override a field of the configuration",
-    )
     one.add_argument("--dry-run", action="store_true", help="say what the run may cost, and stop")
+    check = verbs.add_parser("doctor", help="say what is missing for a run, before it starts")
+    which = check.add_mutually_exclusive_group(required=True)
+    which.add_argument("config", type=Path, nargs="?", help="a YAML file, as for run --config")
+    _add_configuration(check, which)
+    check.add_argument("--out", type=Path, default=Path("runs"), help="where records will go")
+    check.add_argument("--ask", action="store_true", help="ask the teacher for a token, too")
+    check.add_argument("--json", action="store_true", help="findings for machines")
+    check.set_defaults(call=doctor)
     new = verbs.add_parser("new-task", help="write a commented task folder that runs at once")
     new.add_argument("folder", type=Path)
     new.add_argument(
