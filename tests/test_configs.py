@@ -1,5 +1,6 @@
 """Configuration files: those that ship load; a wrong one is refused with the way out."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,11 +29,18 @@ def test_the_papers_cases_are_its_preset_with_servers_and_a_clock(path):
     assert config.seeds == {"scratch": 0, "seed": 1000}[path.stem.split("-")[1]]
     assert config.domain in BENCHMARK_IDS.values() and config.wall_clock_s == 12 * 3600
     assert (config.endpoint.model, config.endpoint.concurrency) == ("Qwen/Qwen3-30B-A3B", 80)
+    assert config.student_endpoint.model == config.student and config.student_endpoint.base_url
 
 
 def test_the_paper_has_three_tasks_with_and_without_seeds():
     assert len(CASES) == 6
     assert len({(config.domain, config.seeds) for config in map(config_from_file, CASES)}) == 6
+
+
+def test_the_page_about_the_papers_setting_names_files_that_exist():
+    page = (CONFIGS.parent / "docs" / "PAPER_SETTING.md").read_text()
+    named = set(re.findall(r"(?:configs|docs|dataenv)/[\w/-]+\.\w+", page))
+    assert len(named) >= 3 and all((CONFIGS.parent / name).exists() for name in named), named
 
 
 def test_nested_fields_keep_what_the_file_does_not_name(tmp_path):
