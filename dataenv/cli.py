@@ -129,11 +129,13 @@ def _numbered_rows(lines: Iterable[str], name: str) -> Iterator[tuple[str, dict[
 
 def serve_teacher(arguments: argparse.Namespace) -> int:
     """Serves a teacher until it is interrupted."""
+    fields = {"concurrency": arguments.parallel, "timeout_s": 600} if arguments.gguf else {}
     with _chat_server(arguments) as server:
+        fields = {"model": server.name, "base_url": server.url, **fields}
+        settings = " ".join(f"--set endpoint.{name}={value}" for name, value in fields.items())
         print(f"{server.name} at {server.url}; try it with", flush=True)
         print(
-            f"  dataenv run --task Science-fast-v0 --policy mirror --teacher openai "
-            f"--set endpoint.model={server.name} --set endpoint.base_url={server.url}",
+            f"  dataenv run --task Science-fast-v0 --policy mirror --teacher openai {settings}",
             flush=True,
         )
         try:

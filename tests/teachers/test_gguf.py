@@ -132,6 +132,11 @@ def test_a_file_that_cannot_be_served_is_named(content, message, tmp_path, capsy
     assert message in error and str(path) in error
 
 
+def test_numbers_below_one_are_refused(smollm2_gguf, capsys):
+    assert main(["serve", "teacher", "--gguf", str(smollm2_gguf), "--ctx", "0"]) == 2
+    assert "ctx must be at least 1" in capsys.readouterr().err
+
+
 def test_without_llama_cpp_the_message_says_what_to_install(smollm2_gguf, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "xllamacpp", None)
     assert main(["serve", "teacher", "--gguf", str(smollm2_gguf)]) == 2
