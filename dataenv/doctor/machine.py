@@ -56,7 +56,8 @@ def memory(config: EnvConfig, weights: Weights) -> list[Finding]:
         return [Finding("memory", False, str(error), "change device or dtype, or the student")]
     found = [_fits("memory", needs.ram, free_memory(), config.training, str(where))]
     if needs.gpu:
-        found.append(_fits("GPU memory", needs.gpu, _free_on_gpus(config), config.training, ""))
+        free = _free_on_gpus(where.device, config.training.processes)
+        found.append(_fits("GPU memory", needs.gpu, free, config.training, ""))
     return [*found, _device(where)]
 
 
@@ -70,9 +71,7 @@ def _fits(name: str, needed: int, free: int, training: TrainingConfig, what: str
         "training.lora_rank=8": not training.lora_rank,
         "a smaller student": True,
     }
-    return Finding(
-        name, False, detail, "take " + ", ".join(w for w, open_ in ways.items() if open_)
-    )
+    return Finding(name, False, detail, f"take {', '.join(way for way in ways if ways[way])}")
 
 
 def free_memory() -> int:
@@ -85,12 +84,14 @@ def free_memory() -> int:
     return free
 
 
-def _free_on_gpus(config: EnvConfig) -> int:
-    """Of the fullest of the GPUs that training takes."""
+def _free_on_gpus(device: str, processes: int) -> int:
+    """Of the fullest of the GPUs that training takes: the device's own, or the first so many."""
     import torch
 
-    count = min(config.training.processes, torch.cuda.device_count())
-    return min(torch.cuda.mem_get_info(number)[0] for number in range(count))
+    numbers = [torch.device(device).index or 0]
+    if processes > 1:
+        numbers = list(range(min(processes, torch.cuda.device_count())))
+    return min(torch.cuda.mem_get_info(number)[0] for number in numbers)
 
 
 def _device(where: Placement) -> Finding:

@@ -71,9 +71,8 @@ def teacher(config: EnvConfig, ask: bool = False) -> Finding:
         ask: Whether it is asked for a token too, which may cost something.
     """
     if config.teacher != SERVED or not config.calls:
-        return Finding(
-            "teacher", True, f"{config.teacher if config.calls else 'none'} is not served"
-        )
+        detail = f"{config.teacher}, in this process" if config.calls else "none: calls=0"
+        return Finding("teacher", True, detail)
     if config.tape_mode == "replay":
         held = Path(config.tape).is_file()
         fix = "" if held else "record it first, or leave tape_mode=replay out"
@@ -142,7 +141,7 @@ def _loads_adapters(endpoint: EndpointConfig, found: Finding) -> Finding:
 def _try(
     endpoint: EndpointConfig, field: str, send: Callable[[AsyncOpenAI, str], Awaitable[R]]
 ) -> R | CallError:
-    limit = min(endpoint.timeout_s, ANSWER_S if send is not _one_token else endpoint.timeout_s)
+    limit = endpoint.timeout_s if send is _one_token else min(endpoint.timeout_s, ANSWER_S)
     quick = dataclasses.replace(endpoint, timeout_s=limit, deadline_s=limit + 1)
     (result,) = Endpoint(quick, field).ask(send, [endpoint.model])
     return result
