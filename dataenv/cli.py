@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dataenv.errors import ConfigError, DataEnvError
+
+if TYPE_CHECKING:
+    from dataenv.presets import EnvConfig
+    from dataenv.serve import ChatServer
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs one episode."""
-    from dataenv.registry import config_from_file, env_config, make_policy
+    from dataenv.registry import make_policy
     from dataenv.runs.runner import dry_run, run_to_folder
 
-    chosen = {name: getattr(arguments, name) for name in ("student", "teacher", "split")}
-    fields = {name: value for name, value in chosen.items() if value is not None}
-    defaults = {"split": "test"}
-    if arguments.config:
-        config = config_from_file(arguments.config, arguments.set, defaults, **fields)
-    else:
-        config = env_config(arguments.task, arguments.set, **{**defaults, **fields})
+    config = _config_of(arguments)
     if arguments.dry_run:
         print(json.dumps(dry_run(config), indent=1))
         return 0
@@ -33,6 +32,18 @@ def run(arguments: argparse.Namespace) -> int:
     print(summary(result))
     print(f"records: {arguments.out}")
     return 0
+
+
+def _config_of(arguments: argparse.Namespace) -> EnvConfig:
+    """What ``--task`` or a file, ``--set`` and their like say."""
+    from dataenv.registry import config_from_file, env_config
+
+    chosen = {name: getattr(arguments, name) for name in ("student", "teacher", "split")}
+    fields = {name: value for name, value in chosen.items() if value is not None}
+    defaults = {"split": "test"}
+    if arguments.config:
+        return config_from_file(arguments.config, arguments.set, defaults, **fields)
+    return env_config(arguments.task, arguments.set, **{**defaults, **fields})
 
 
 def summary(result: dict) -> str:
@@ -117,24 +128,39 @@ def _numbered_rows(lines: Iterable[str], name: str) -> Iterator[tuple[str, dict[
 
 
 def serve_teacher(arguments: argparse.Namespace) -> int:
-    """Serves the procedural teacher of a domain until it is interrupted."""
-    from dataenv.serve import TeacherServer
-    from dataenv.tasks.procedural.targets import get_domain
-    from dataenv.teachers.procedural import ProceduralTeacher, profile_of
-
-    teacher = ProceduralTeacher(get_domain(arguments.procedural), profile_of(arguments.profile))
-    with TeacherServer(teacher, arguments.port, arguments.host) as server:
-        print(f"{teacher.name} at {server.url}; try it with", flush=True)
+    """Serves a teacher until it is interrupted."""
+    fields = {"concurrency": arguments.parallel, "timeout_s": 600} if arguments.gguf else {}
+    with _chat_server(arguments) as server:
+        fields = {"model": server.name, "base_url": server.url, **fields}
+        settings = " ".join(f"--set endpoint.{name}={value}" for name, value in fields.items())
+        print(f"{server.name} at {server.url}; try it with", flush=True)
         print(
-            f"  dataenv run --task Science-fast-v0 --policy mirror --teacher openai "
-            f"--set endpoint.model={teacher.name} --set endpoint.base_url={server.url}",
+            f"  dataenv run --task Science-fast-v0 --policy mirror --teacher openai {settings}",
             flush=True,
         )
         try:
             server.serve_forever()
         except KeyboardInterrupt:
-            print(f"{server.completions} completions")
+            print(f"{server.completions} completions", flush=True)
+            if arguments.gguf:
+                os._exit(0)  # llama.cpp crashes when Python ends around a request under way
     return 0
+
+
+def _chat_server(arguments: argparse.Namespace) -> ChatServer:
+    from dataenv.serve import ChatServer, TeacherServer
+
+    where = arguments.port, arguments.host
+    if arguments.gguf:
+        from dataenv.teachers.gguf import GGUFModel
+
+        model = GGUFModel(arguments.gguf, arguments.threads, arguments.ctx, arguments.parallel)
+        return ChatServer(model.name, model.reply, *where)
+    from dataenv.tasks.procedural.targets import get_domain
+    from dataenv.teachers.procedural import ProceduralTeacher, profile_of
+
+    domain = get_domain(arguments.procedural)
+    return TeacherServer(ProceduralTeacher(domain, profile_of(arguments.profile)), *where)
 
 
 def fetch(arguments: argparse.Namespace) -> int:
@@ -143,6 +169,20 @@ def fetch(arguments: argparse.Namespace) -> int:
 
     print(fetch_student(arguments.student, arguments.source))
     return 0
+
+
+def doctor(arguments: argparse.Namespace) -> int:
+    """Says what is missing for a run; 1 if something is."""
+    from dataclasses import asdict
+
+    from dataenv.doctor import examine, table
+
+    findings = examine(_config_of(arguments), arguments.out, arguments.ask)
+    if arguments.json:
+        print(json.dumps([asdict(each) for each in findings], indent=1))
+    else:
+        print(table(findings))
+    return int(any(each.ok is False for each in findings))
 
 
 def tools(arguments: argparse.Namespace) -> int:
@@ -172,6 +212,21 @@ def names(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _add_configuration(verb: argparse.ArgumentParser, source: Any) -> None:
+    """The options that `_config_of` reads; `source` is the group of those that name a task."""
+    source.add_argument("--task", help="e.g. dataenv/Science-fast-v0, or a task folder")
+    verb.add_argument("--student", help="a name, checkpoint folder or hub id")
+    verb.add_argument("--teacher", help="a name; see `dataenv list`")
+    verb.add_argument("--split", choices=("train", "validation", "test"), help="default: test")
+    verb.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a field of the configuration",
+    )
+
+
 def parser() -> argparse.ArgumentParser:
     """All verbs and their options."""
     top = argparse.ArgumentParser(
@@ -181,23 +236,21 @@ def parser() -> argparse.ArgumentParser:
     one = verbs.add_parser("run", help="run one episode of a policy and write its records")
     one.set_defaults(call=run)
     what = one.add_mutually_exclusive_group(required=True)
-    what.add_argument("--task", help="e.g. dataenv/Science-fast-v0, or a task folder")
     what.add_argument("--config", type=Path, help="a YAML file: task, and fields to change")
+    _add_configuration(one, what)
     one.add_argument("--policy", required=True, help="a name, or path/to/file.py:ClassName")
     one.add_argument("--seed", type=int, default=0)
     one.add_argument("--out", type=Path, default=Path("runs/latest"), help="folder for the records")
-    one.add_argument("--student", help="a name, checkpoint folder or hub id")
-    one.add_argument("--teacher", help="a name; see `dataenv list`")
-    one.add_argument("--split", choices=("train", "validation", "test"), help="default: test")
     one.add_argument("--target", type=int, help="a target's number; drawn from the seed if absent")
-    one.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="override a field of the configuration",
-    )
     one.add_argument("--dry-run", action="store_true", help="say what the run may cost, and stop")
+    check = verbs.add_parser("doctor", help="say what is missing for a run, before it starts")
+    which = check.add_mutually_exclusive_group(required=True)
+    which.add_argument("config", type=Path, nargs="?", help="a YAML file, as for run --config")
+    _add_configuration(check, which)
+    check.add_argument("--out", type=Path, default=Path("runs"), help="where records will go")
+    check.add_argument("--ask", action="store_true", help="ask the teacher for a token, too")
+    check.add_argument("--json", action="store_true", help="findings for machines")
+    check.set_defaults(call=doctor)
     new = verbs.add_parser("new-task", help="write a commented task folder that runs at once")
     new.add_argument("folder", type=Path)
     new.add_argument(
@@ -215,8 +268,13 @@ def parser() -> argparse.ArgumentParser:
     serve = verbs.add_parser("serve", help="serve a teacher as an OpenAI-compatible endpoint")
     served = serve.add_subparsers(dest="what", required=True)
     who = served.add_parser("teacher", help="on loopback, until interrupted")
-    who.add_argument("--procedural", required=True, metavar="DOMAIN", help="science, code, finance")
-    who.add_argument("--profile", default="served", help="whose weak topics it has; any text")
+    source = who.add_mutually_exclusive_group(required=True)
+    source.add_argument("--procedural", metavar="DOMAIN", help="science, code, finance")
+    source.add_argument("--gguf", type=Path, metavar="FILE", help="a language model, by llama.cpp")
+    who.add_argument("--profile", default="served", help="whose weak topics a domain's has; a text")
+    who.add_argument("--threads", type=int, default=1, help="cores for a model")
+    who.add_argument("--ctx", type=int, default=4096, help="tokens of a request and its reply")
+    who.add_argument("--parallel", type=int, default=4, help="requests decoded together")
     who.add_argument("--host", default="127.0.0.1")
     who.add_argument("--port", type=int, default=8000, help="0 takes a free one")
     who.set_defaults(call=serve_teacher)

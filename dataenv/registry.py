@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,7 +30,7 @@ def env_config(
         raise UnknownNameError(
             f"{task!r} is neither a folder nor a known task{did_you_mean(name, list(PRESETS))}"
         )
-    return override(from_mapping(EnvConfig, {**PRESETS[name], **fields}), assignments)
+    return override(from_mapping(EnvConfig, _over(PRESETS[name], fields)), assignments)
 
 
 def config_from_file(
@@ -40,6 +41,8 @@ def config_from_file(
 ) -> EnvConfig:
     """The configuration of a YAML file: ``task``, a registered id, and fields that differ from it.
 
+    ``base`` names a file beside it whose keys hold where this one is silent.
+
     Args:
         path: The file.
         assignments: ``key=value`` overrides, applied last.
@@ -47,18 +50,52 @@ def config_from_file(
         fields: Override those of the file.
 
     Raises:
-        ConfigError: The file cannot be read, is no mapping, or has a wrong value.
+        ConfigError: The file or its base cannot be read, it is no mapping, or has a wrong value.
         UnknownNameError: It has an unknown key, or names an unknown task.
     """
+    content = _read_yaml(path)
+    if "base" in content:
+        content = _over(_base_of(path, content.pop("base")), content)
+    if not isinstance(content.get("task"), str):
+        raise ConfigError(f"{path} must be a mapping with a task, e.g. dataenv/Science-fast-v0")
+    return env_config(content.pop("task"), assignments, **{**(defaults or {}), **content, **fields})
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
         content = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"cannot read the configuration {path}: {error}") from error
-    if not isinstance(content, dict) or not isinstance(content.get("task"), str):
-        raise ConfigError(f"{path} must be a mapping with a task, e.g. dataenv/Science-fast-v0")
-    return env_config(content.pop("task"), assignments, **{**(defaults or {}), **content, **fields})
+    return content if isinstance(content, dict) else {}
+
+
+def _base_of(path: Path, name: Any) -> dict[str, Any]:
+    """The content of the file that another one is based on."""
+    if not isinstance(name, str):
+        raise ConfigError(f"{path}: base must be the name of a file beside it, got {name!r}")
+    base = path.parent / name
+    if not base.is_file():
+        raise ConfigError(f"{path}: there is no base {base}; name a file relative to this one")
+    content = _read_yaml(base)
+    if "base" in content:
+        raise ConfigError(
+            f"{path}: its base {base} has a base itself, {content['base']!r}; only one level is read"
+        )
+    return content
+
+
+def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields over others; of nested ones, those that are not named stay."""
+    merged = dict(below)
+    for key, value in above.items():
+        under = merged.get(key)
+        if isinstance(value, Mapping) and dataclasses.is_dataclass(under):
+            under = dataclasses.asdict(under)  # type: ignore[arg-type]
+        nested = isinstance(value, Mapping) and isinstance(under, Mapping)
+        merged[key] = _over(under, value) if nested else value  # type: ignore[arg-type]
+    return merged
 
 
 def policy_table() -> dict[str, Any]:

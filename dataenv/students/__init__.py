@@ -45,7 +45,7 @@ def load_student(
     from dataenv.errors import ConfigError
     from dataenv.students.local import LocalStudent
 
-    path = _path_of(name)
+    path = path_of(name)
     try:
         student = LocalStudent(path, name, threads, device, dtype, attention)
     except ConfigError:
@@ -58,7 +58,7 @@ def load_student(
     return student
 
 
-def _path_of(name: str) -> str | Path:
+def path_of(name: str) -> str | Path:
     """The folder of a known name; others are folders or hub ids themselves.
 
     Raises:

@@ -73,12 +73,20 @@ def place(
     )
 
 
-def count_parameters(path: str) -> int:
-    """Parameters of a checkpoint, without reading its weights."""
+def skeleton(path: str) -> Any:
+    """The model of a checkpoint without its weights.
+
+    Raises:
+        OSError, ValueError: Its configuration cannot be read.
+    """
     config: Any = AutoConfig.from_pretrained(path)
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config)
-    return sum(each.numel() for each in model.parameters())
+        return AutoModelForCausalLM.from_config(config)
+
+
+def count_parameters(path: str) -> int:
+    """Parameters of a checkpoint, without reading its weights."""
+    return sum(each.numel() for each in skeleton(path).parameters())
 
 
 def _has_bfloat16(device: str) -> bool:
