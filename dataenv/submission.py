@@ -10,8 +10,8 @@ from dataenv.errors import ConfigError
 from dataenv.rows import Provenance, Row, WorkingSet
 from dataenv.tasks.folder import ROW, listed, once, wrong_fields
 
-FILE = "submission.json"
-ROWS_FILE = "submission_rows.jsonl"
+SUBMISSION, SUBMISSION_ROWS = "submission.json", "submission_rows.jsonl"
+"""Their files in a run folder."""
 
 
 def read_submission(path: Path) -> list[Row]:
@@ -70,5 +70,5 @@ def read_rows(path: Path) -> tuple[Row, ...]:
     try:
         lines = path.read_text("utf-8").splitlines()
         return tuple(Row.from_dict(json.loads(line)) for line in lines)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"cannot read the rows of {path}: {error!r}") from error

@@ -7,7 +7,7 @@ diversity, quality and perplexity of the responses. Beside them stand repeats an
 from dataenv.quality.embeddings import EMBEDDINGS, get_embedding, vendi
 from dataenv.quality.figures import Figure
 from dataenv.quality.judge import Judge
-from dataenv.quality.measuring import Instruments, Quality, measure
+from dataenv.quality.measuring import Instruments, Quality, instruments_for, measure
 
 __all__ = [
     "EMBEDDINGS",
@@ -16,6 +16,7 @@ __all__ = [
     "Judge",
     "Quality",
     "get_embedding",
+    "instruments_for",
     "measure",
     "vendi",
 ]

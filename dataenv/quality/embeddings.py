@@ -8,6 +8,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def _features(text: str) -> list[str]:
     words = re.findall(r"\w+|[^\w\s]", lower)
     padded = f" {lower} "
     pieces = [padded[at : at + PIECE] for at in range(max(1, len(padded) - PIECE + 1))]
-    return [*words, *map("\t".join, zip(words, words[1:], strict=False)), *pieces]
+    return [*words, *map("\t".join, pairwise(words)), *pieces]
 
 
 def wordllama_vectors(texts: Sequence[str]) -> Vectors:

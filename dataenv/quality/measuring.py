@@ -10,13 +10,16 @@ from typing import Any
 
 from dataenv.hashing import rng_of
 from dataenv.operations.cleaning import Dedup, Filter, format_problem, twins
+from dataenv.presets import EnvConfig
 from dataenv.quality.embeddings import get_embedding, vendi
 from dataenv.quality.figures import Figure, geometric_mean_of, mean_of, share_without
 from dataenv.quality.form import question_problem, response_problem
 from dataenv.quality.judge import Judge, judged
 from dataenv.rows import Row
 from dataenv.students.base import BASE, Student
-from dataenv.tasks.graders import Grader
+from dataenv.tasks.base import Task
+from dataenv.tasks.graders import Grader, get_grader
+from dataenv.tasks.procedural.targets import oracle_of
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,12 @@ class Instruments:
     embedding: str = "ngrams"
     judge: Judge | None = None
     asked: int = 512
+
+
+def instruments_for(config: EnvConfig, task: Task, student: Student) -> Instruments:
+    """Instruments that know a task; its configuration says how long a row may be."""
+    oracle, longest = oracle_of(config.domain), config.training.max_tokens
+    return Instruments(student, get_grader(task.grader), oracle, longest)
 
 
 @dataclass(frozen=True)
@@ -89,6 +98,7 @@ def measure(rows: Sequence[Row], instruments: Instruments) -> Quality:
         TeacherUnavailable: The judge does not answer.
     """
     chosen = _drawn(rows, instruments.asked)
+    marks = judged(chosen, instruments.judge) if instruments.judge else {}
     vectors = get_embedding(instruments.embedding)
     difficulty, perplexity = _likelihoods(chosen, instruments.student)
     diversity = f"Vendi score, {Path(instruments.embedding).name}"
@@ -102,7 +112,6 @@ def measure(rows: Sequence[Row], instruments: Instruments) -> Quality:
         "response_perplexity": perplexity,
         **_soundness(rows, instruments),
     }
-    marks = judged(chosen, instruments.judge) if instruments.judge else {}
     return Quality(len(rows), figures, marks)
 
 

@@ -5,7 +5,9 @@ import random
 
 import pytest
 
+from dataenv.contamination import question_key
 from dataenv.operations import OPERATIONS
+from dataenv.operations.cleaning import twins
 from dataenv.rows import Provenance, Row, WorkingSet
 from dataenv.tasks.procedural.targets import get_domain, to_row
 
@@ -285,3 +287,23 @@ def test_train_evaluates_and_submit_names_what_it_submits(env):
     do(env, "train")
     do(env, "train")
     assert env.step({"op": "submit", "evaluation": 2})[4]["outcome"].evaluation == 2
+
+
+@pytest.mark.parametrize("share", [0.5, 0.6, 0.8, 0.9, 1.0])
+@pytest.mark.parametrize("name", ["science", "code"])
+def test_near_twins_are_those_that_an_exhaustive_search_finds(name, share):
+    domain, rng = get_domain(name), random.Random(5)
+    skills = sorted(domain.skills)[:4]
+    rows = [
+        to_row(domain.sample(rng.choice(skills), 1, rng), Provenance("test")) for _ in range(150)
+    ]
+    kept, seen, expected = [], {}, []
+    for row in rows:
+        words = question_key(row.prompt)
+        own = set(zip(words, words[1:], words[2:], strict=False)) or {words}
+        close = (i for i, other in kept if len(own & other) / len(own | other) >= share)
+        twin = seen.get(words) or next(close, None)
+        kept += [] if twin else [(row.id, own)]
+        seen.setdefault(words, row.id)
+        expected.append(twin)
+    assert twins(rows, share) == expected and (any(expected) or share > 0.8)
