@@ -133,6 +133,16 @@ def quality(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def export(arguments: argparse.Namespace) -> int:
+    """Writes a run's student and data set for others."""
+    from dataenv.runs.export import export_run
+
+    fields = {"license": arguments.license, "verify": not arguments.no_verify}
+    for folder in export_run(arguments.run, arguments.out, **fields):
+        print(folder)
+    return 0
+
+
 def serve_teacher(arguments: argparse.Namespace) -> int:
     """Serves the procedural teacher of a domain until it is interrupted."""
     from dataenv.serve import TeacherServer
@@ -240,6 +250,14 @@ def parser() -> argparse.ArgumentParser:
     )
     looks.add_argument("--json", action="store_true", help="for machines")
     looks.set_defaults(call=quality)
+    gift = verbs.add_parser("export", help="write a run's student and data set for a hub")
+    gift.add_argument("run", type=Path, help="folder of a finished run")
+    gift.add_argument("out", type=Path, help="an empty or new folder: gets student/ and dataset/")
+    gift.add_argument("--license", default="unknown", metavar="ID", help="e.g. apache-2.0")
+    gift.add_argument(
+        "--no-verify", action="store_true", help="even if the student scores otherwise than it did"
+    )
+    gift.set_defaults(call=export)
     serve = verbs.add_parser("serve", help="serve a teacher as an OpenAI-compatible endpoint")
     served = serve.add_subparsers(dest="what", required=True)
     who = served.add_parser("teacher", help="on loopback, until interrupted")

@@ -69,6 +69,7 @@ class LocalStudent:
         self._model: Any = model.to(device).eval()
         self._base = {k: v.clone() for k, v in self._model.state_dict().items()}
         self._loaded: Any = None  # the weights that the model holds now; None is the base
+        self._adapter: tuple[Any, Any, dict[str, Any]] | None = None  # of the last training
 
     @cached_property
     def fingerprint(self) -> str:
@@ -130,11 +131,13 @@ class LocalStudent:
         self._loaded = object()  # neither base nor anything known, until all went well
         try:
             losses, diverged = fit(model, rows, encoded, config, key, self.format.pad_id)
+            adapter = _adapter_of(model) if config.lora_rank else None
         finally:
             if config.lora_rank:
                 self._model = model.merge_and_unload().requires_grad_(True)  # PEFT froze it
         weights = {k: v.detach().clone() for k, v in self._model.state_dict().items()}
         self._loaded = weights
+        self._adapter = (weights, *adapter) if adapter else None
         return weights, losses, diverged
 
     def _with_adapter(self, config: TrainingConfig) -> Any:
@@ -220,3 +223,25 @@ class LocalStudent:
             return lean.influences(
                 self._model, encoded(rows), wanted, self.format.pad_id, self._workers
             )
+
+    def save(self, trained: Trained, folder: Path) -> None:
+        """Writes a student for others to load. See `dataenv.students.base.Student.save`."""
+        from safetensors.torch import save_file
+
+        folder.mkdir(parents=True, exist_ok=True)
+        self.format.tokenizer.save_pretrained(folder)
+        if self._adapter and self._adapter[0] is trained.weights:
+            _, config, tensors = self._adapter
+            config.save_pretrained(str(folder))
+            save_file(tensors, folder / "adapter_model.safetensors", {"format": "pt"})
+        else:
+            self._load(trained.weights)
+            self._model.save_pretrained(folder)
+
+
+def _adapter_of(model: Any) -> tuple[Any, dict[str, Any]]:
+    """PEFT's configuration of an adapter, and a copy of its weights."""
+    from peft import get_peft_model_state_dict
+
+    found = get_peft_model_state_dict(model)
+    return model.peft_config["default"], {k: v.detach().cpu().clone() for k, v in found.items()}
