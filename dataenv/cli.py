@@ -118,7 +118,7 @@ def _numbered_rows(lines: Iterable[str], name: str) -> Iterator[tuple[str, dict[
 
 def quality(arguments: argparse.Namespace) -> int:
     """Prints what a submission is like."""
-    from dataenv.quality.command import measure_submission
+    from dataenv.quality.submissions import measure_submission
     from dataenv.registry import config_from_file, env_config
 
     fields = {} if arguments.student is None else {"student": arguments.student}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dataenv import prompts
 from dataenv.config import EndpointConfig
+from dataenv.naming import public_name
 from dataenv.operations.writing import read
 from dataenv.quality.figures import Figure, mean_of
 from dataenv.rows import Row
@@ -51,7 +52,7 @@ def judged(rows: Sequence[Row], judge: Judge) -> dict[str, Figure]:
     asked += [_response_request(row, judge) for row in rows]
     replies = broker.complete(asked)
     questions, responses = replies[: len(rows)], replies[len(rows) :]
-    by = f"{teacher.name}, {LOWEST} to {HIGHEST}"
+    by = f"{public_name(teacher.name)}, {LOWEST} to {HIGHEST}"
     return {
         "instruction_difficulty": mean_of(_marks(questions, "difficulty"), by),
         "instruction_quality": mean_of(_marks(questions, "quality"), by),

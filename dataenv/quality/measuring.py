@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from dataenv.hashing import rng_of
+from dataenv.naming import public_name
 from dataenv.operations.cleaning import Dedup, Filter, format_problem, twins
 from dataenv.presets import EnvConfig
 from dataenv.quality.embeddings import get_embedding, vendi
@@ -101,7 +101,7 @@ def measure(rows: Sequence[Row], instruments: Instruments) -> Quality:
     marks = judged(chosen, instruments.judge) if instruments.judge else {}
     vectors = get_embedding(instruments.embedding)
     difficulty, perplexity = _likelihoods(chosen, instruments.student)
-    diversity = f"Vendi score, {Path(instruments.embedding).name}"
+    diversity = f"Vendi score, {public_name(instruments.embedding)}"
     prompts, outputs = [row.prompt for row in rows], [row.output for row in rows]
     figures = {
         "instruction_difficulty": difficulty,
@@ -128,8 +128,9 @@ def _likelihoods(rows: Sequence[Row], student: Student) -> tuple[Figure, Figure]
     alone = student.log_likelihood(BASE, [""] * len(rows), outputs)
     pairs = [(g, a) for g, a in zip(given, alone) if math.isfinite(g) and math.isfinite(a) and a]
     ratios = [g / a for g, a in pairs]
-    difficulty = mean_of(ratios, f"loss given the question over loss alone, {student.name}")
-    return difficulty, geometric_mean_of([-g for g, _ in pairs], f"base of {student.name}")
+    name = public_name(student.name)
+    difficulty = mean_of(ratios, f"loss given the question over loss alone, {name}")
+    return difficulty, geometric_mean_of([-g for g, _ in pairs], f"base of {name}")
 
 
 def _correctness(rows: Sequence[Row], instruments: Instruments) -> Figure:

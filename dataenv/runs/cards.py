@@ -8,14 +8,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
 from huggingface_hub import CardData, DatasetCardData, EvalResult, ModelCardData
 
-from dataenv.config import EndpointConfig
+from dataenv.naming import public_config, public_name
 from dataenv.presets import EnvConfig
 from dataenv.rows import Row
 from dataenv.students import STUDENTS
@@ -23,7 +22,6 @@ from dataenv.students import STUDENTS
 TAGS = ("dataenv", "data-curation", "supervised-fine-tuning")
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"))
 """Names that a hub has for the sizes of data sets below so many rows."""
-MACHINE_FIELDS = ("tape", "tape_mode")
 
 
 @dataclass(frozen=True)
@@ -57,12 +55,6 @@ class Story:
     def student(self) -> str:
         """The base's name."""
         return public_name(self.config.student)
-
-
-def public_name(name: str) -> str:
-    """A name without the place that it has on this machine."""
-    path = Path(name)
-    return path.name if path.is_absolute() or path.is_dir() else name
 
 
 def dataset_card(story: Story, rows: Iterable[Row]) -> str:
@@ -251,21 +243,6 @@ def _conditions(story: Story) -> list[str]:
     }
     text = yaml.safe_dump(content, sort_keys=False).rstrip()
     return ["## How it was made", _code(text.split("\n"), "yaml")]
-
-
-def public_config(config: EnvConfig) -> dict[str, Any]:
-    """A configuration without what belongs to one machine."""
-    plain = asdict(config)
-    for name in MACHINE_FIELDS:
-        plain.pop(name, None)
-    for name in ("domain", "student"):
-        plain[name] = public_name(plain[name])
-    for name in list(plain):
-        endpoint = getattr(config, name)
-        if isinstance(endpoint, EndpointConfig):
-            kept = {"model": public_name(endpoint.model), "temperature": endpoint.temperature}
-            plain[name] = kept if endpoint.model else None
-    return {name: value for name, value in plain.items() if value is not None}
 
 
 def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:

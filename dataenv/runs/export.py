@@ -14,9 +14,10 @@ from dataenv.env import DataEnv
 from dataenv.errors import ConfigError
 from dataenv.laboratory import Cache, Laboratory
 from dataenv.lock import name_of_worlds
+from dataenv.naming import public_name
 from dataenv.presets import EnvConfig
 from dataenv.rows import Row, WorkingSet
-from dataenv.runs.cards import Story, dataset_card, public_name, student_card
+from dataenv.runs.cards import Story, dataset_card, student_card
 from dataenv.runs.runner import versions
 from dataenv.students.base import Student
 from dataenv.submission import SUBMISSION_ROWS, read_rows

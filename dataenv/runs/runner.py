@@ -16,7 +16,7 @@ from dataenv.evaluation import evaluate
 from dataenv.lock import name_of_worlds
 from dataenv.policy import Episode, run_episode
 from dataenv.presets import OFFLINE, EnvConfig
-from dataenv.quality import instruments_for, measure
+from dataenv.quality.submissions import quality_of
 from dataenv.rows import Row, WorkingSet
 from dataenv.statistics import smallest_detectable_gain
 from dataenv.students import load_student
@@ -120,19 +120,6 @@ def result_of(
         "versions": versions(),
         "worlds": name_of_worlds() if env.config.domain in OFFLINE else None,
     }
-
-
-QUALITY_ROWS = 128
-"""Rows that the student is asked about at most, to keep the figures cheap."""
-
-
-def quality_of(env: DataEnv) -> dict[str, Any] | None:
-    """Figures of the submission, see `dataenv.quality.measure`; None without one."""
-    rows = env.submission().rows
-    if not rows:
-        return None
-    instruments = instruments_for(env.config, env.task, env.student)
-    return measure(rows, dataclasses.replace(instruments, asked=QUALITY_ROWS)).to_dict()
 
 
 def versions() -> dict[str, str]:

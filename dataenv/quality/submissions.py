@@ -1,10 +1,11 @@
-"""Measuring a submission file: what the verb `quality` does."""
+"""Measuring submissions: a file's, for the verb `quality`, and an episode's, for its record."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from dataenv.config import EndpointConfig, override
 from dataenv.env import DataEnv
@@ -43,6 +44,19 @@ def measure_submission(
     asked = DataEnv(config=config or EnvConfig(student=student)).student
     known = instruments_for(config, task, asked) if config and task else Instruments(asked)
     return measure(rows, dataclasses.replace(known, embedding=embedding, judge=who))
+
+
+RECORD_ROWS = 128
+"""Rows that the student is asked about at most for a record, to keep its figures cheap."""
+
+
+def quality_of(env: DataEnv) -> dict[str, Any] | None:
+    """Figures of an episode's submission; None if nothing was submitted."""
+    rows = env.submission().rows
+    if not rows:
+        return None
+    instruments = instruments_for(env.config, env.task, env.student)
+    return measure(rows, dataclasses.replace(instruments, asked=RECORD_ROWS)).to_dict()
 
 
 def _described(config: EnvConfig) -> Task:
