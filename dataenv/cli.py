@@ -127,8 +127,8 @@ def quality(arguments: argparse.Namespace) -> int:
         config = config_from_file(arguments.config, **fields)
     elif arguments.task:
         config = env_config(arguments.task, **fields)
-    options = {"embedding": arguments.embedding, "judge": arguments.judge, **fields}
-    found = measure_submission(arguments.submission, config, **options)
+    options = {name: getattr(arguments, name) for name in ("embedding", "judge", "asked")}
+    found = measure_submission(arguments.submission, config, **options, **fields)
     print(json.dumps(found.to_dict(), indent=1) if arguments.json else found.to_text())
     return 0
 
@@ -247,6 +247,9 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         metavar="KEY=VALUE",
         help="have a served model give marks: model=..., base_url=... and other endpoint fields",
+    )
+    looks.add_argument(
+        "--asked", type=int, default=512, help="rows that student and judge see at most"
     )
     looks.add_argument("--json", action="store_true", help="for machines")
     looks.set_defaults(call=quality)

@@ -33,7 +33,7 @@ class Instruments:
         max_tokens: Of a row, in training.
         embedding: A name of `EMBEDDINGS`, or an encoder's checkpoint folder.
         judge: A language model that gives marks; None: there is none.
-        asked: About so many rows at most student and judge are asked, drawn by content.
+        asked: Rows that student and judge are asked about at most, drawn by content.
     """
 
     student: Student
@@ -126,7 +126,8 @@ def _likelihoods(rows: Sequence[Row], student: Student) -> tuple[Figure, Figure]
     prompts, outputs = [row.prompt for row in rows], [row.output for row in rows]
     given = student.log_likelihood(BASE, prompts, outputs)
     alone = student.log_likelihood(BASE, [""] * len(rows), outputs)
-    pairs = [(g, a) for g, a in zip(given, alone) if math.isfinite(g) and math.isfinite(a) and a]
+    both = zip(given, alone, strict=True)
+    pairs = [(g, a) for g, a in both if math.isfinite(g) and math.isfinite(a) and a]
     ratios = [g / a for g, a in pairs]
     name = public_name(student.name)
     difficulty = mean_of(ratios, f"loss given the question over loss alone, {name}")
@@ -139,7 +140,9 @@ def _correctness(rows: Sequence[Row], instruments: Instruments) -> Figure:
         return Figure("no oracle", 0)
     golds = [(row, oracle(row.prompt)) for row in rows]
     problems = [
-        "" if grader.grade(row.output, gold).correct else "wrong" for row, gold in golds if gold
+        "" if grader.grade(row.output, gold).correct else "wrong"
+        for row, gold in golds
+        if gold is not None
     ]
     return share_without(problems, "right by the oracle")
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dataenv.config import EndpointConfig, override
+from dataenv.config import EndpointConfig, override, require
 from dataenv.env import DataEnv
 from dataenv.presets import SPLITS, EnvConfig
 from dataenv.quality.judge import Judge
@@ -24,6 +24,7 @@ def measure_submission(
     student: str = EnvConfig.student,
     embedding: str = "ngrams",
     judge: Sequence[str] = (),
+    asked: int = Instruments.asked,
 ) -> Quality:
     """Measures the rows of a file.
 
@@ -31,7 +32,7 @@ def measure_submission(
         path: A list of entries.
         config: Of the environment that they are for; None: nothing is said about right and wrong.
         student: Who finds them likely or not, where there is no config.
-        embedding: See `Instruments`.
+        embedding, asked: See `Instruments`.
         judge: ``key=value`` of the `EndpointConfig` of a model that gives marks; none: none does.
 
     Raises:
@@ -41,9 +42,10 @@ def measure_submission(
     rows = read_submission(path)
     task = _described(config) if config else None
     who = _judge(judge, task)
-    asked = DataEnv(config=config or EnvConfig(student=student)).student
-    known = instruments_for(config, task, asked) if config and task else Instruments(asked)
-    return measure(rows, dataclasses.replace(known, embedding=embedding, judge=who))
+    require(asked >= 1, "asked", asked, "at least 1")
+    base = DataEnv(config=config or EnvConfig(student=student)).student
+    known = instruments_for(config, task, base) if config and task else Instruments(base)
+    return measure(rows, dataclasses.replace(known, embedding=embedding, judge=who, asked=asked))
 
 
 RECORD_ROWS = 128

@@ -70,13 +70,15 @@ def dataset_card(story: Story, rows: Iterable[Row]) -> str:
         tags=[*TAGS, story.task],
         configs=[files],
     )
+    overlap = story.result["private_overlap"]
     left_out = f"; {story.contaminated} repeat public items" if story.contaminated else ""
+    left_out += f"; {overlap} are private items in disguise" if overlap else ""
     parts = [
         f"# {data.pretty_name}",
         f"{len(held)} rows of instruction, input and output, of which training uses {story.used}"
         f"{left_out}. They were curated in an episode of dataenv, by the policy "
         f"{story.result['policy']}, to make {story.student} better at this:",
-        f"> {story.description}",
+        f"> {' '.join(story.description.split())}",
         "`id` is a hash of a row's content, `operation` what wrote it, `checks` what it has passed.",
         "## What it does for the student",
         _scores(story),
@@ -105,7 +107,7 @@ def student_card(story: Story, has_adapter: bool) -> str:
         f"# {story.student} for {story.task}",
         f"{kind} {story.student}, trained on {story.used} rows that the policy "
         f"{story.result['policy']} curated in an episode of dataenv, for this:",
-        f"> {story.description}",
+        f"> {' '.join(story.description.split())}",
         _usage(story, has_adapter, ships),
         "A prompt is the instruction and, on a new line, the input if there is one. Answers are greedy.",
         "## Scores",

@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pytest
 
+from dataenv.cli import main
 from dataenv.config import EndpointConfig
 from dataenv.errors import ConfigError, TeacherUnavailable, UnknownNameError
 from dataenv.quality import Instruments, measure, vendi
@@ -251,3 +252,17 @@ def test_a_judge_that_is_not_there_is_an_error(rows, tiny_student):
     endpoint = EndpointConfig(model="nobody", base_url="http://127.0.0.1:9/v1", attempts=1)
     with pytest.raises(TeacherUnavailable, match="nobody"):
         measure(rows["broad"][:2], Instruments(tiny_student, judge=Judge(endpoint)))
+
+
+def test_the_verb_asks_a_judge_about_some_rows(rows, tmp_path, tiny_path, capsys):
+    path = tmp_path / "submission.json"
+    path.write_text(json.dumps([row.to_entry() for row in rows["broad"]]))
+    verb = ["quality", str(path), "--task", "Science-fast-v0", "--student", str(tiny_path)]
+    with serving(TeacherServer(Examiner())) as server:
+        judge = ["--judge", "model=examiner", "--judge", f"base_url={server.url}"]
+        assert main([*verb, *judge, "--asked", "9", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["judged"]["response_quality"]["n"] == found["response_perplexity"]["n"] == 9
+    assert found["judged"]["response_quality"]["value"] == 5
+    assert main([*verb, "--judge", "modell=examiner"]) == 2
+    assert "Did you mean 'model'" in capsys.readouterr().err
