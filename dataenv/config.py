@@ -39,6 +39,13 @@ class TrainingConfig:
     """Share of the steps over which the rate rises."""
     batch_size: int = 8
     """Rows per optimiser step."""
+    micro_batch: int = 0
+    """Rows computed at a time, their gradients summed up; 0: the whole batch."""
+    checkpointing: bool = False
+    """Whether activations are computed twice to save memory."""
+    processes: int = 1
+    """Processes that share every batch, e.g. one per GPU; more than 1 needs the backend trl, and are
+    launched by accelerate with its own default configuration."""
     weight_decay: float = 0.0
     """AdamW's."""
     gradient_clip: float = 1.0
@@ -56,6 +63,14 @@ class TrainingConfig:
         require(0 < self.learning_rate < 1, "learning_rate", self.learning_rate, "in (0, 1)")
         require(0 <= self.warmup < 1, "warmup", self.warmup, "in [0, 1)")
         require(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
+        require(self.micro_batch >= 0, "micro_batch", self.micro_batch, "0 or more")
+        require(self.processes >= 1, "processes", self.processes, "at least 1")
+        require(
+            self.processes == 1 or self.backend == "trl",
+            "backend",
+            self.backend,
+            "'trl' for more than one process",
+        )
         require(self.lora_rank >= 0, "lora_rank", self.lora_rank, "0 or more")
         require(self.max_tokens >= 8, "max_tokens", self.max_tokens, "at least 8")
 

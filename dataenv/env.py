@@ -23,7 +23,7 @@ from dataenv.presets import SPLITS, EnvConfig
 from dataenv.rows import WorkingSet
 from dataenv.spaces import BRIEFS, OperationSpace
 from dataenv.statistics import paired_bootstrap
-from dataenv.students import load_student
+from dataenv.students import student_of
 from dataenv.students.base import Student
 from dataenv.tasks.base import Item, Task
 from dataenv.teachers import teacher_rates
@@ -208,7 +208,7 @@ class DataEnv(gym.Env):
     def student(self) -> Student:
         """The base student, loaded on first use."""
         if self._student is None:
-            self._student = load_student(self.config.student, self.config.threads)
+            self._student = student_of(self.config)
         return self._student
 
     @property

@@ -39,9 +39,17 @@ class TeacherUnavailable(EnvironmentFault):
     """The teacher did not answer, after all retries."""
 
 
+class StudentUnavailable(EnvironmentFault):
+    """A served student did not answer, after all retries."""
+
+
 class CacheMiss(EnvironmentFault):
     """A replay was asked for a reply that was never recorded."""
 
 
 class TrainingFault(EnvironmentFault):
     """Training crashed for a reason that is not in the data."""
+
+
+class FetchError(DataEnvError, RuntimeError):
+    """Something that is needed could not be fetched; the message says from where and why."""

@@ -22,24 +22,39 @@ T = TypeVar("T")
 
 
 class Cache:
-    """A small least-recently-used cache of tasks, weights and evaluations."""
+    """A small least-recently-used cache of tasks, weights and evaluations.
 
-    def __init__(self, size: int = 64, entries: OrderedDict[str, Any] | None = None) -> None:
-        self.size = size
+    Args:
+        size: Entries at most.
+        nbytes: What their weights may take; the newest entry is kept, however large.
+        entries: To start with.
+    """
+
+    def __init__(
+        self,
+        size: int = 64,
+        nbytes: int = 2 << 30,
+        entries: OrderedDict[str, Any] | None = None,
+    ) -> None:
+        self.size, self.nbytes = size, nbytes
         self.entries: OrderedDict[str, Any] = entries or OrderedDict()
 
     def remember(self, key: str, make: Callable[[], T]) -> T:
         """What was made for a key, made now if it is not there."""
         if key not in self.entries:
             self.entries[key] = make()
-            while len(self.entries) > self.size:
+            while len(self.entries) > 1 and self._is_full():
                 self.entries.popitem(last=False)
         self.entries.move_to_end(key)
         return self.entries[key]
 
+    def _is_full(self) -> bool:
+        held = sum(getattr(each, "nbytes", 0) for each in self.entries.values())
+        return len(self.entries) > self.size or held > self.nbytes
+
     def copy(self) -> Cache:
         """A cache of its own with the same entries."""
-        return Cache(self.size, OrderedDict(self.entries))
+        return Cache(self.size, self.nbytes, OrderedDict(self.entries))
 
 
 class Laboratory:

@@ -22,7 +22,7 @@ class EnvConfig:
     domain: str = "science"
     """An offline domain (science, code or finance), a benchmark, or a task folder."""
     student: str = "nano-a"
-    """A name of `dataenv.students.STUDENTS`, a checkpoint folder, or a hub id."""
+    """A student that ships or can be fetched (`dataenv list`), a checkpoint folder, or a hub id."""
     teacher: str = "procedural"
     """A name of `dataenv.teachers.TEACHERS`; openai is whatever `endpoint` names."""
     endpoint: EndpointConfig = field(default_factory=EndpointConfig)
@@ -67,6 +67,16 @@ class EnvConfig:
     """Whether the submission is scored on the private items; off in RL training."""
     threads: int = 1
     """Cores that share the student's batches."""
+    device: str = "auto"
+    """Where the student runs: cpu, cuda, or auto, a GPU if there is one and the student is large."""
+    dtype: str = "auto"
+    """Of the student's weights: float32, bfloat16, or auto, bfloat16 where it is fast and the student
+    large."""
+    attention: str = "auto"
+    """An implementation of transformers', e.g. sdpa or flash_attention_2."""
+    student_endpoint: EndpointConfig = field(default_factory=EndpointConfig)
+    """Where the student is served with its adapters (see `dataenv.students.served`); without a
+    base_url it answers in this process."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
     """How the student is trained."""
     decoding: DecodingConfig = field(default_factory=DecodingConfig)
@@ -121,7 +131,14 @@ PAPER = {
     "student": "meta-llama/Llama-3.1-8B-Instruct",
     "teacher": "openai",
     "training": TrainingConfig(
-        backend="trl", epochs=3, learning_rate=1e-4, lora_rank=8, lora_alpha=16, max_tokens=2048
+        backend="trl",
+        epochs=3,
+        learning_rate=1e-4,
+        micro_batch=1,
+        checkpointing=True,
+        lora_rank=8,
+        lora_alpha=16,
+        max_tokens=2048,
     ),
     "decoding": DecodingConfig(max_new_tokens=2048, batch_size=16),
 }

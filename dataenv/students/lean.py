@@ -6,6 +6,7 @@ losses are held to TRL's by a test.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -119,6 +120,11 @@ def token_log_probabilities(
     return -losses, rows
 
 
+def mixed_precision(device: torch.device, half: bool) -> torch.autocast:
+    """Products in bfloat16 if `half`; sums, adapters and the optimiser stay in float32."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=half)
+
+
 def _backbone(model: Any) -> torch.nn.Module:
     """The model below its language-modelling head, adapters included."""
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
@@ -149,7 +155,7 @@ class Workers:
         shards: Sequence[Any],
         loss_of: Callable[[Any], torch.Tensor],
     ) -> float:
-        """Sets the gradients of the sum of all shards' losses, and returns it."""
+        """Adds the gradients of the sum of all shards' losses, and returns it."""
 
         def gradients(shard: Any) -> tuple[float, tuple[torch.Tensor, ...]]:
             loss = loss_of(shard)
@@ -157,7 +163,7 @@ class Workers:
 
         parts = self.map(gradients, shards)
         for parameter, *found in zip(parameters, *(part[1] for part in parts), strict=True):
-            used = [each for each in found if each is not None]
+            used = [each for each in (parameter.grad, *found) if each is not None]
             parameter.grad = sum(used[1:], start=used[0]) if used else None
         return sum(part[0] for part in parts)
 
@@ -169,9 +175,20 @@ def train(
     config: TrainingConfig,
     key: str,
     pad_id: int,
+    half: bool,
     workers: Workers,
 ) -> tuple[list[float], str]:
     """Fine-tunes a model in place.
+
+    Args:
+        model: The base, or one with an adapter; what requires no gradient is left alone.
+        rows: The training set.
+        encoded: Its rows as ids.
+        config: Hyper-parameters.
+        key: Draws each row's place in an epoch.
+        pad_id: Fills up a batch.
+        half: Whether products are computed in bfloat16.
+        workers: Share every batch.
 
     Returns:
         The loss of every step, and why training stopped early (empty if it did not). After an early
@@ -182,12 +199,21 @@ def train(
     optimiser = torch.optim.AdamW(
         parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
     )
-    losses = []
+    losses, device = [], parameters[0].device
+
+    def loss_of(batch: Sequence[Encoded]) -> torch.Tensor:
+        with mixed_precision(device, half):  # a setting of the thread that computes
+            return -token_log_probabilities(model, batch, pad_id)[0].sum()
+
     model.train()
+    if config.checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
     for indices, rate in zip(steps, learning_rates(config, len(steps)), strict=True):
         for group in optimiser.param_groups:
             group["lr"] = rate
-        losses.append(_backward(model, parameters, [encoded[i] for i in indices], pad_id, workers))
+        optimiser.zero_grad()
+        batch = [encoded[i] for i in indices]
+        losses.append(_backward(parameters, batch, config.micro_batch, loss_of, workers))
         norm = torch.nn.utils.clip_grad_norm_(parameters, config.gradient_clip)
         if not (math.isfinite(losses[-1]) and math.isfinite(norm.item())):
             return (
@@ -195,27 +221,31 @@ def train(
                 f"loss {losses[-1]} with gradient norm {norm.item()} in step {len(losses)}",
             )
         optimiser.step()
+    if config.checkpointing:
+        model.gradient_checkpointing_disable()
     model.eval()
     return losses, ""
 
 
 def _backward(
-    model: PreTrainedModel,
     parameters: Sequence[torch.Tensor],
     batch: Sequence[Encoded],
-    pad_id: int,
+    micro_batch: int,
+    loss_of: Callable[[Sequence[Encoded]], torch.Tensor],
     workers: Workers,
 ) -> float:
-    """Sets the gradients of the mean loss over a batch's completion tokens, and returns it."""
+    """Adds the gradients of the mean loss over a batch's completion tokens, and returns it."""
     total = sum(len(each.ids) - each.completion_start for each in batch)
+    longest_first = sorted(batch, key=lambda each: -len(each.ids))
+    size, loss = micro_batch or len(batch), 0.0
+    for start in range(0, len(batch), size):
+        part = longest_first[start : start + size]
+        shards = [part[n :: workers.count] for n in range(min(workers.count, len(part)))]
+        loss += workers.backward(parameters, shards, lambda shard: loss_of(shard) / total)
+    return loss
 
-    def loss_of(shard: Sequence[int]) -> torch.Tensor:
-        values, _ = token_log_probabilities(model, [batch[i] for i in shard], pad_id)
-        return -values.sum() / total
 
-    longest_first = sorted(range(len(batch)), key=lambda i: -len(batch[i].ids))
-    shards = [longest_first[n :: workers.count] for n in range(min(workers.count, len(batch)))]
-    return workers.backward(parameters, shards, loss_of)
+GRADIENT_SIZE = 8_000_000
 
 
 def influences(
@@ -228,16 +258,18 @@ def influences(
     """Largest cosine between each row's gradient and the mean gradient of a group.
 
     Gradients are of the layers' matrices: embeddings hold which words occur, not what is done with
-    them.
+    them. Of a large model they are those of its last matrices, `GRADIENT_SIZE` numbers in all.
     """
     embeddings = {id(p) for p in model.get_input_embeddings().parameters()}
     embeddings |= {id(p) for p in model.get_output_embeddings().parameters()}
-    parameters = [p for p in model.parameters() if p.ndim == 2 and id(p) not in embeddings]
+    matrices = [p for p in model.parameters() if p.ndim == 2 and id(p) not in embeddings]
+    sizes = list(itertools.accumulate(p.numel() for p in reversed(matrices)))
+    parameters = matrices[-max(1, sum(size <= GRADIENT_SIZE for size in sizes)) :]
 
     def gradient(chosen: Sequence[Encoded]) -> torch.Tensor:
         values, _ = token_log_probabilities(model, chosen, pad_id)
         found = torch.autograd.grad(-values.mean(), parameters)
-        return F.normalize(torch.cat([each.flatten() for each in found]), dim=0)
+        return F.normalize(torch.cat([each.flatten().float() for each in found]), dim=0)
 
     wanted = torch.stack(workers.map(gradient, groups))
 

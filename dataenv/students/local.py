@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
@@ -19,8 +20,11 @@ from dataenv.config import DecodingConfig, TrainingConfig
 from dataenv.hashing import digest, seed_of
 from dataenv.rows import Row, WorkingSet
 from dataenv.students import lean
+from dataenv.students.adapter import WEIGHTS as ADAPTER_WEIGHTS
+from dataenv.students.adapter import Adapter, with_adapter
 from dataenv.students.base import Generation, Trained
 from dataenv.students.chat import ChatFormat
+from dataenv.students.placement import place
 
 
 @contextlib.contextmanager
@@ -54,33 +58,45 @@ class LocalStudent:
         path: A checkpoint folder, or a hub id.
         name: For records; the path if not given.
         threads: How many cores share the batches. Part of the fingerprint, since sums differ.
-        device: ``cpu`` or ``cuda``.
+        device, dtype, attention: See `dataenv.students.placement.place`.
+
+    Raises:
+        ConfigError: There is no such device or dtype.
+        OSError, ValueError: The checkpoint cannot be used.
     """
 
     def __init__(
-        self, path: str | Path, name: str = "", threads: int = 1, device: str = "cpu"
+        self,
+        path: str | Path,
+        name: str = "",
+        threads: int = 1,
+        device: str = "auto",
+        dtype: str = "auto",
+        attention: str = "auto",
     ) -> None:
         self.path, self.name, self.threads = str(path), name or str(path), threads
-        self._workers = lean.Workers(threads if device == "cpu" else 1)
+        self.placement = where = place(self.path, device, dtype, attention)
+        self._workers = lean.Workers(threads if where.device == "cpu" else 1)
         with _without_progress_bars():
             tokenizer = AutoTokenizer.from_pretrained(self.path)
-            model: Any = AutoModelForCausalLM.from_pretrained(self.path, dtype=torch.float32)
+            model: Any = AutoModelForCausalLM.from_pretrained(
+                self.path, dtype=where.dtype, attn_implementation=where.attention
+            )
         self.format = ChatFormat.of(tokenizer)
-        self._model: Any = model.to(device).eval()
-        self._base = {k: v.clone() for k, v in self._model.state_dict().items()}
+        self._model: Any = model.to(where.device).eval()
+        self._base = {k: v.to("cpu", copy=True) for k, v in self._model.state_dict().items()}
         self._loaded: Any = None  # the weights that the model holds now; None is the base
-        self._adapter: tuple[Any, Any, dict[str, Any]] | None = None  # of the last training
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of weights, tokenizer, dtype, thread count and versions."""
+        """A hash of weights, tokenizer, placement, thread count and versions."""
         weights = hashlib.blake2b(digest_size=16)
         for name, tensor in sorted(self._base.items()):
             weights.update(name.encode())
-            weights.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+            weights.update(tensor.contiguous().view(torch.uint8).numpy().tobytes())
         tokenizer = self.format.tokenizer.backend_tokenizer.to_str()
         versions = (torch.__version__, transformers_version)
-        return digest(weights.hexdigest(), tokenizer, "float32", self.threads, versions)
+        return digest(weights.hexdigest(), tokenizer, str(self.placement), self.threads, versions)
 
     def encode(self, row: Row, max_tokens: int) -> lean.Encoded:
         """A row as ids, cut off at `max_tokens`."""
@@ -108,7 +124,8 @@ class LocalStudent:
         self._load(None)
         threads = self.threads if config.backend == "trl" else 1  # the lean loop has workers
         with isolated_torch(seed_of("train", key), threads):
-            weights, losses, diverged = self._fit(rows, encoded, config, key)
+            fit = self._fit_launched if config.processes > 1 else self._fit
+            weights, losses, diverged = fit(rows, encoded, config, key)
         return Trained(
             weights=None if diverged else weights,
             losses=tuple(losses),
@@ -125,36 +142,80 @@ class LocalStudent:
             from dataenv.students import trl
 
             fit = trl.train
-        for parameter in self._model.parameters():
-            parameter.requires_grad_(True)
-        model = self._with_adapter(config) if config.lora_rank else self._model
+        model, half = self._model, self.placement.dtype is torch.bfloat16
+        if config.lora_rank:
+            model = with_adapter(model, config, self.path)
+        elif half:
+            model.float()  # bfloat16 is too coarse to add small steps to
         self._loaded = object()  # neither base nor anything known, until all went well
         try:
-            losses, diverged = fit(model, rows, encoded, config, key, self.format.pad_id)
-            adapter = _adapter_of(model) if config.lora_rank else None
+            losses, diverged = fit(model, rows, encoded, config, key, self.format.pad_id, half)
+            if config.lora_rank:
+                return Adapter.of(model), losses, diverged
+            self._model.to(self.placement.dtype)
+            weights = {k: v.to("cpu", copy=True) for k, v in self._model.state_dict().items()}
+            self._loaded = weights
+            return weights, losses, diverged
         finally:
             if config.lora_rank:
-                self._model = model.merge_and_unload().requires_grad_(True)  # PEFT froze it
-        weights = {k: v.detach().clone() for k, v in self._model.state_dict().items()}
-        self._loaded = weights
-        self._adapter = (weights, *adapter) if adapter else None
+                self._model = model.unload().requires_grad_(True)  # PEFT froze it
+            self._model.to(self.placement.dtype).zero_grad()
+
+    def _fit_launched(
+        self, rows: WorkingSet, encoded: list[lean.Encoded], config: TrainingConfig, key: str
+    ) -> tuple[Any, list[float], str]:
+        from dataenv.students import launched
+
+        batches = list(lean.training_batches(rows, encoded, config, key))
+        self._model.to("cpu")  # leaves the GPU to the processes
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                losses, diverged = launched.train(
+                    self.path,
+                    self.placement,
+                    encoded,
+                    batches,
+                    config,
+                    seed_of("train", key),
+                    self.format.pad_id,
+                    self.threads,
+                    Path(folder),
+                )
+                weights = self.read(Path(folder) / launched.TRAINED)
+        finally:
+            self._model.to(self.placement.device)
         return weights, losses, diverged
 
-    def _with_adapter(self, config: TrainingConfig) -> Any:
-        from peft import LoraConfig, get_peft_model
+    def read(self, folder: Path) -> Any:
+        """Weights for `Trained` from what `save`, PEFT or transformers wrote."""
+        if (folder / ADAPTER_WEIGHTS).exists():
+            return Adapter.load(folder)
+        with _without_progress_bars():
+            model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=self.placement.dtype)
+        return dict(model.state_dict())
 
-        adapter = LoraConfig(
-            r=config.lora_rank,
-            lora_alpha=config.lora_alpha,
-            lora_dropout=0.0,
-            target_modules="all-linear",
-            task_type="CAUSAL_LM",
-        )
-        return get_peft_model(self._model, adapter)
+    def save(self, trained: Trained, folder: Path) -> None:
+        """Writes an adapter as PEFT does, or a whole checkpoint, with the tokenizer.
 
+        Args:
+            trained: What is written; the base is a checkpoint.
+            folder: Made if it is not there.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        self.format.tokenizer.save_pretrained(folder)
+        if isinstance(trained.weights, Adapter):
+            trained.weights.save(folder)
+        else:
+            self._load(trained.weights)
+            self._model.save_pretrained(folder)
+
+    @torch.no_grad()
     def _load(self, weights: Any) -> None:
         if weights is not self._loaded:
-            self._model.load_state_dict(self._base if weights is None else weights)
+            whole = weights is not None and not isinstance(weights, Adapter)
+            self._model.load_state_dict(weights if whole else self._base)
+            if isinstance(weights, Adapter):
+                weights.merge(self._model)
             self._loaded = weights
         self._model.eval()
 
@@ -223,25 +284,3 @@ class LocalStudent:
             return lean.influences(
                 self._model, encoded(rows), wanted, self.format.pad_id, self._workers
             )
-
-    def save(self, trained: Trained, folder: Path) -> None:
-        """Writes a student for others to load. See `dataenv.students.base.Student.save`."""
-        from safetensors.torch import save_file
-
-        folder.mkdir(parents=True, exist_ok=True)
-        self.format.tokenizer.save_pretrained(folder)
-        if self._adapter and self._adapter[0] is trained.weights:
-            _, config, tensors = self._adapter
-            config.save_pretrained(str(folder))
-            save_file(tensors, folder / "adapter_model.safetensors", {"format": "pt"})
-        else:
-            self._load(trained.weights)
-            self._model.save_pretrained(folder)
-
-
-def _adapter_of(model: Any) -> tuple[Any, dict[str, Any]]:
-    """PEFT's configuration of an adapter, and a copy of its weights."""
-    from peft import get_peft_model_state_dict
-
-    found = get_peft_model_state_dict(model)
-    return model.peft_config["default"], {k: v.detach().cpu().clone() for k, v in found.items()}
