@@ -127,6 +127,33 @@ def _numbered_rows(lines: Iterable[str], name: str) -> Iterator[tuple[str, dict[
         yield f"{name}:{number}", row
 
 
+def quality(arguments: argparse.Namespace) -> int:
+    """Prints what a submission is like."""
+    from dataenv.quality.submissions import measure_submission
+    from dataenv.registry import config_from_file, env_config
+
+    fields = {} if arguments.student is None else {"student": arguments.student}
+    config = None
+    if arguments.config:
+        config = config_from_file(arguments.config, **fields)
+    elif arguments.task:
+        config = env_config(arguments.task, **fields)
+    options = {name: getattr(arguments, name) for name in ("embedding", "judge", "asked")}
+    found = measure_submission(arguments.submission, config, **options, **fields)
+    print(json.dumps(found.to_dict(), indent=1) if arguments.json else found.to_text())
+    return 0
+
+
+def export(arguments: argparse.Namespace) -> int:
+    """Writes a run's student and data set for others."""
+    from dataenv.runs.export import export_run
+
+    fields = {"license": arguments.license, "verify": not arguments.no_verify}
+    for folder in export_run(arguments.run, arguments.out, **fields):
+        print(folder)
+    return 0
+
+
 def serve_teacher(arguments: argparse.Namespace) -> int:
     """Serves a teacher until it is interrupted."""
     fields = {"concurrency": arguments.parallel, "timeout_s": 600} if arguments.gguf else {}
@@ -265,6 +292,37 @@ def parser() -> argparse.ArgumentParser:
     which.add_argument("--grader", metavar="NAME", help="how to grade; see --list")
     which.add_argument("--list", action="store_true", help="list the graders and stop")
     marks.set_defaults(call=grade)
+    looks = verbs.add_parser("quality", help="measure a submission: difficulty, diversity, ...")
+    looks.add_argument("submission", type=Path, help="a list of entries, as in submission.json")
+    of = looks.add_mutually_exclusive_group()
+    of.add_argument(
+        "--task", help="what it is for: an id or a task folder; it tells right from wrong"
+    )
+    of.add_argument("--config", type=Path, help="the same as a YAML file")
+    looks.add_argument("--student", help="a name, checkpoint folder or hub id")
+    looks.add_argument(
+        "--embedding", default="ngrams", help="ngrams, wordllama, minilm, or an encoder's folder"
+    )
+    looks.add_argument(
+        "--judge",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="have a served model give marks: model=..., base_url=... and other endpoint fields",
+    )
+    looks.add_argument(
+        "--asked", type=int, default=512, help="rows that student and judge see at most"
+    )
+    looks.add_argument("--json", action="store_true", help="for machines")
+    looks.set_defaults(call=quality)
+    gift = verbs.add_parser("export", help="write a run's student and data set for a hub")
+    gift.add_argument("run", type=Path, help="folder of a finished run")
+    gift.add_argument("out", type=Path, help="an empty or new folder: gets student/ and dataset/")
+    gift.add_argument("--license", default="unknown", metavar="ID", help="e.g. apache-2.0")
+    gift.add_argument(
+        "--no-verify", action="store_true", help="even if the student scores otherwise than it did"
+    )
+    gift.set_defaults(call=export)
     serve = verbs.add_parser("serve", help="serve a teacher as an OpenAI-compatible endpoint")
     served = serve.add_subparsers(dest="what", required=True)
     who = served.add_parser("teacher", help="on loopback, until interrupted")

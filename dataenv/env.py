@@ -217,6 +217,16 @@ class DataEnv(gym.Env):
         return self._need_state().rows
 
     @property
+    def key(self) -> str:
+        """The episode's key, which seeds training; for records, not for controllers."""
+        return self._need_state().key
+
+    @property
+    def target_number(self) -> int:
+        """The number of the target; see `SPLITS`."""
+        return self._need_state().target
+
+    @property
     def log(self) -> list[dict[str, Any]]:
         """The actions so far with their rewards."""
         return list(self._need_state().log)

@@ -61,36 +61,57 @@ def open_world(config: EnvConfig) -> World:
     return _procedural_world(config)
 
 
-def _procedural_world(config: EnvConfig) -> World:
+def task_of(config: EnvConfig, number: int) -> Task:
+    """The task of a target alone: no teacher is needed, and no rows to start from.
+
+    Raises:
+        UnknownNameError, ConfigError: As `open_world`.
+    """
+    return _tasks(config)(number)
+
+
+def _tasks(config: EnvConfig) -> Callable[[int], Task]:
+    from dataenv.tasks.benchmarks import load_benchmark
+    from dataenv.tasks.folder import load_folder
     from dataenv.tasks.procedural.targets import build_task, get_domain
+
+    sizes = {name: getattr(config, name) for name in SIZES}
+    if is_folder(config.domain):
+        return _only(load_folder(Path(config.domain), config.retention))
+    if config.domain in BENCHMARK_IDS.values():
+        return _only(load_benchmark(config.domain, sizes))
+    domain = get_domain(config.domain)
+    return lambda number: build_task(domain, number, **sizes)
+
+
+def _only(task: Task) -> Callable[[int], Task]:
+    return lambda number: task
+
+
+def _procedural_world(config: EnvConfig) -> World:
+    from dataenv.tasks.procedural.targets import get_domain
     from dataenv.teachers.procedural import ProceduralTeacher, experts_of, profile_of
 
     domain = get_domain(config.domain)
-    sizes = {name: getattr(config, name) for name in SIZES}
-
     if config.teacher == SERVED:
-        return World(SPLITS, lambda number: build_task(domain, number, **sizes), _served(config))
+        return World(SPLITS, _tasks(config), _served(config))
 
     def teachers(key: str, rates: Mapping[str, float]) -> Teachers:
         teacher = ProceduralTeacher(domain, profile_of(key, **rates))
         return teacher, experts_of(domain, key, domain.executable)
 
-    return World(SPLITS, lambda number: build_task(domain, number, **sizes), teachers)
+    return World(SPLITS, _tasks(config), teachers)
 
 
 def _benchmark_world(config: EnvConfig) -> World:
-    from dataenv.tasks.benchmarks import load_benchmark
-
     teachers = _other_teachers(config)
-    task = load_benchmark(config.domain, {name: getattr(config, name) for name in SIZES})
-    return World(dict.fromkeys(SPLITS, range(1)), lambda number: task, teachers)
+    return World(dict.fromkeys(SPLITS, range(1)), _tasks(config), teachers)
 
 
 def _folder_world(config: EnvConfig) -> World:
-    from dataenv.tasks.folder import load_folder
-
     teachers = _other_teachers(config)
-    task = load_folder(Path(config.domain), config.retention)
+    tasks = _tasks(config)
+    task = tasks(0)
     if not task.pool and not config.calls:
         raise ConfigError(f"{config.domain!r} has no pool.jsonl, and without a teacher no rows")
     for name in SIZES:
@@ -101,7 +122,7 @@ def _folder_world(config: EnvConfig) -> World:
                 "of a task folder are those of its files (`dataenv.env_config` fills them in)"
             )
 
-    return World(dict.fromkeys(SPLITS, range(1)), lambda number: task, teachers)
+    return World(dict.fromkeys(SPLITS, range(1)), tasks, teachers)
 
 
 def _other_teachers(config: EnvConfig) -> Callable[[str, Mapping[str, float]], Teachers]:

@@ -10,6 +10,7 @@ import pytest
 import dataenv
 from dataenv.cli import main
 from dataenv.errors import ConfigError
+from dataenv.submission import read_rows
 
 SETTINGS = [
     "public=8",
@@ -59,6 +60,8 @@ def test_run_writes_its_records(policy, tiny_path, tmp_path, capsys):
     submission = json.loads((tmp_path / "submission.json").read_text())
     assert {key for row in submission for key in row} <= {"instruction", "input", "output"}
     assert len(submission) == result["rows"]
+    assert [row.to_entry() for row in read_rows(tmp_path / "submission_rows.jsonl")] == submission
+    assert (result["quality"] or {"rows": 0})["rows"] == len(submission)
     assert (tmp_path / "scores.png").stat().st_size > 5000
     assert "private" in capsys.readouterr().out
 

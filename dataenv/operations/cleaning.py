@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from dataenv.contamination import OverlapIndex, question_key
@@ -87,16 +90,21 @@ class Filter:
 def filter_rows(op: Filter, rows: WorkingSet, tools: Tools) -> Result:
     """The first reason that applies is given."""
     grader = get_grader(tools.task.grader)
+    return _drop_by(
+        "filter", rows, [format_problem(op, row, grader, tools.count_tokens) for row in rows]
+    )
 
-    def reason(row: Row) -> str:
-        if grader.extract(row.output) is None:
-            return "no readable answer"
-        if len(row.prompt.split()) < op.min_words:
-            return "question too short"
-        tokens = tools.count_tokens(row.prompt) + tools.count_tokens(row.output)
-        return "too long" if tokens > op.max_tokens else ""
 
-    return _drop_by("filter", rows, [reason(row) for row in rows])
+def format_problem(
+    op: Filter, row: Row, grader: Grader | None, count_tokens: Callable[[str], int]
+) -> str:
+    """Why a row is dropped, empty if it is not; without a grader any answer is readable."""
+    if grader and grader.extract(row.output) is None:
+        return "no readable answer"
+    if len(row.prompt.split()) < op.min_words:
+        return "question too short"
+    tokens = count_tokens(row.prompt) + count_tokens(row.output)
+    return "too long" if tokens > op.max_tokens else ""
 
 
 @dataclass(frozen=True)
@@ -113,27 +121,67 @@ class Dedup:
 
 def dedup(op: Dedup, rows: WorkingSet, tools: Tools) -> Result:
     """The first of equal rows stays."""
+    found = twins(rows, op.threshold if op.level == "near" else None)
+    return _drop_by("dedup", rows, [f"repeats row {twin}" if twin else "" for twin in found])
+
+
+def twins(rows: Iterable[Row], near: float | None = None) -> list[str | None]:
+    """The id of the earlier row whose question each row asks again, or None.
+
+    Args:
+        rows: In order.
+        near: Share of three-word pieces in common, 0.5 to 1, from which two questions are the same;
+            None: only equal ones are.
+    """
+    keys = [(row.id, question_key(row.prompt)) for row in rows]
     seen: dict[tuple[str, ...], str] = {}
-    pieces: list[tuple[str, frozenset]] = []
-    index: dict[tuple[str, ...], list[int]] = {}
-    reasons = []
-    for row in rows:
-        words = question_key(row.prompt)
+    index = _NearIndex(near, [words for _, words in keys]) if near else None
+    found = []
+    for name, words in keys:
         twin = seen.get(words)
-        if twin is None and op.level == "near":
-            own = frozenset(zip(*(words[k:] for k in range(SHINGLE)), strict=False)) or frozenset(
-                [words]
-            )
-            near = {i for piece in own for i in index.get(piece, ())}
-            close = [i for i in near if _jaccard(own, pieces[i][1]) >= op.threshold]
-            twin = pieces[min(close)][0] if close else None
-            if twin is None:
-                for piece in own:
-                    index.setdefault(piece, []).append(len(pieces))
-                pieces.append((row.id, own))
-        reasons.append(f"repeats row {twin}" if twin else "")
-        seen.setdefault(words, row.id)
-    return _drop_by("dedup", rows, reasons)
+        if twin is None and index:
+            twin = index.twin(name, words)
+        found.append(twin)
+        seen.setdefault(words, name)
+    return found
+
+
+class _NearIndex:
+    """Finds the first question that shares enough pieces with another.
+
+    Two sets with a Jaccard index of t or more share one of the rarest |x| - ceil(t |x|) + 1 pieces
+    of each (prefix filter, Chaudhuri et al. 2006), so only those are looked up.
+
+    Args:
+        share: t.
+        texts: Words of all questions that will be asked about; they tell which pieces are rare.
+    """
+
+    def __init__(self, share: float, texts: Iterable[tuple[str, ...]]) -> None:
+        self._share = share
+        self._counts = Counter(piece for words in texts for piece in _pieces(words))
+        self._kept: list[tuple[str, frozenset]] = []
+        self._places: dict[tuple[str, ...], list[int]] = {}
+
+    def twin(self, name: str, words: tuple[str, ...]) -> str | None:
+        """The first that is nearly the same; if there is none, this one is kept for later."""
+        own = _pieces(words)
+        rare = sorted(own, key=lambda piece: (self._counts[piece], piece))
+        rare = rare[: len(own) - math.ceil(self._share * len(own) - 1e-9) + 1]
+        for place in sorted({i for piece in rare for i in self._places.get(piece, ())}):
+            earlier, other = self._kept[place]
+            if _jaccard(own, other) >= self._share:
+                return earlier
+        for piece in rare:
+            self._places.setdefault(piece, []).append(len(self._kept))
+        self._kept.append((name, own))
+        return None
+
+
+def _pieces(words: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
+    """All runs of `SHINGLE` words; of a shorter text, the whole."""
+    runs = zip(*(words[k:] for k in range(SHINGLE)), strict=False)
+    return frozenset(runs) or frozenset([words])
 
 
 def _jaccard(one: frozenset, other: frozenset) -> float:

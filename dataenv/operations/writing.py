@@ -158,7 +158,8 @@ def rewrite(op: Rewrite, rows: WorkingSet, tools: Tools) -> Result:
     changed = tuple(new.get(row.id, row) for row in rows)
     calls = tools.broker.used - before
     shown = (("rewritten", len(new)), ("confirmed", confirmed))
-    return WorkingSet(changed, rows.sequential), Effect("rewrite", 0, tuple(dropped), calls, shown)
+    effect = Effect("rewrite", 0, tuple(dropped), calls, shown=shown)
+    return WorkingSet(changed, rows.sequential), effect
 
 
 def same_answer(one: str, other: str, tools: Tools) -> bool:

@@ -16,9 +16,11 @@ from dataenv.evaluation import evaluate
 from dataenv.lock import name_of_worlds
 from dataenv.policy import Episode, run_episode
 from dataenv.presets import OFFLINE, EnvConfig
+from dataenv.quality.submissions import quality_of
 from dataenv.rows import Row, WorkingSet
 from dataenv.statistics import smallest_detectable_gain
 from dataenv.students import student_of
+from dataenv.submission import SUBMISSION, SUBMISSION_ROWS, write_rows
 from dataenv.world import open_world
 
 
@@ -37,7 +39,8 @@ def run_to_folder(
         config: Of the environment.
         policy: The controller.
         seed: Of the episode.
-        out: Folder for ``result.json``, ``steps.jsonl``, ``submission.json``, ``scores.png``.
+        out: Folder for ``result.json``, ``steps.jsonl``, ``submission.json``, the same with provenance
+            (``submission_rows.jsonl``), ``scores.png``.
         options: Passed to `DataEnv.reset`.
         quiet: No progress line on stderr.
 
@@ -58,9 +61,11 @@ def run_to_folder(
         episode = run_episode(env, policy, seed, options, on_step)
     if not quiet:
         sys.stderr.write("\n")
-    result = result_of(env, episode, policy.name, seed, time.monotonic() - began)
+    seconds = time.monotonic() - began
+    result = result_of(env, episode, policy.name, seed, seconds) | {"quality": quality_of(env)}
     write_json(out / "result.json", result)
-    write_json(out / "submission.json", env.submission().to_submission())
+    write_json(out / SUBMISSION, env.submission().to_submission())
+    write_rows(out / SUBMISSION_ROWS, env.submission())
     draw_scores(episode.steps, result, out / "scores.png")
     return result
 
@@ -85,10 +90,12 @@ def result_of(
     return {
         "task": env.config.domain,
         "target": env.task.target,
+        "target_number": env.target_number,
         "policy": policy,
         "student": env.student.name,
         "teacher": env.broker.teacher.name,
         "seed": seed,
+        "key": env.key,
         **scores,
         "gain_percent": outcome.gain_percent,
         "gain_points": outcome.gain_points,

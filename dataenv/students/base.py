@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from dataenv.config import DecodingConfig, TrainingConfig
@@ -103,4 +104,13 @@ class Student(Protocol):
 
     def count_tokens(self, text: str) -> int:
         """Tokens that a text takes."""
+        ...
+
+    def save(self, trained: Trained, folder: Path) -> None:
+        """Writes the adapter as PEFT does, if there is one, or else a checkpoint, with the tokenizer.
+
+        Args:
+            trained: What is written; the base is a checkpoint.
+            folder: Made if it is not there.
+        """
         ...

@@ -36,7 +36,7 @@ Fields = tuple[tuple[str, ...], tuple[str, ...]]
 """Names of required and of optional fields."""
 
 _ITEM: Fields = ("instruction", "answer"), ("input", "topic", "output", "id")
-_ROW: Fields = ("instruction", "output"), ("input",)
+ROW: Fields = ("instruction", "output"), ("input",)
 
 SETTINGS: Fields = ("name", "description", "grader"), ("answer_format",)
 """Fields of `SETTINGS_FILE`."""
@@ -45,9 +45,9 @@ FILES: dict[str, Fields] = {
     "private": _ITEM,
     "reward": _ITEM,
     "seed": (("instruction",), ("input", "topic", "id")),
-    "few_shot": _ROW,
+    "few_shot": ROW,
     "retention": _ITEM,
-    "pool": _ROW,
+    "pool": ROW,
 }
 """Fields of a line of each ``.jsonl`` file."""
 REQUIRED_FILES = (SETTINGS_FILE, "public.jsonl", "private.jsonl")
@@ -106,7 +106,7 @@ def load_folder(path: Path, retention: int = 20) -> Task:
             f"public.jsonl: topic: {len(topics)} topics; reports show {MAX_SLICES}, use fewer"
         )
     if problems:
-        raise ConfigError(_listed(path, problems))
+        raise ConfigError(listed(f"the task folder {str(path)!r}", problems))
     return _build(folder.name, settings, lines, retention)
 
 
@@ -155,7 +155,7 @@ def _read_settings(text: str | None, problems: list[str]) -> dict[str, str]:
     keys = [(key.value, key.start_mark.line + 1) for key, _ in root.value]
     numbers = dict(keys)
     wrong = [(name, f"stands on line {n} too; keep one") for name, n in keys if numbers[name] != n]
-    wrong += [*_wrong_fields(data, SETTINGS), *_wrong_settings(data)]
+    wrong += [*wrong_fields(data, SETTINGS), *_wrong_settings(data)]
     for name, reason in wrong:
         place = f"{SETTINGS_FILE}:{numbers[name]}" if name in numbers else SETTINGS_FILE
         problems.append(f"{place}: {name}: {reason}")
@@ -163,7 +163,7 @@ def _read_settings(text: str | None, problems: list[str]) -> dict[str, str]:
 
 
 def _wrong_settings(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Pairs of a field and what is wrong with what it says; `_wrong_fields` looks at types."""
+    """Pairs of a field and what is wrong with what it says; `wrong_fields` looks at types."""
     texts = {
         name: value for name, value in data.items() if isinstance(value, str) and value.strip()
     }
@@ -188,19 +188,19 @@ def _read_lines(split: str, text: str | None, problems: list[str]) -> list[_Line
     lines = []
     for number, each in texts:
         try:
-            data = json.loads(each, object_pairs_hook=_once)
+            data = json.loads(each, object_pairs_hook=once)
         except (ValueError, RecursionError) as error:
             reason = getattr(error, "msg", error)
             wrong = [f"is not JSON ({reason}): {_quoted(each)}; write one object on each line"]
         else:
-            wrong = [f"{name}: {reason}" for name, reason in _wrong_fields(data, FILES[split])]
+            wrong = [f"{name}: {reason}" for name, reason in wrong_fields(data, FILES[split])]
         problems += [f"{split}.jsonl:{number}: {reason}" for reason in wrong]
         if not wrong:
             lines.append(_Line(split, number, data))
     return lines
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """The pairs of a JSON object, of which Python would keep the last of a name without a word."""
     names = [name for name, _ in pairs]
     for name in names:
@@ -209,7 +209,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def _wrong_fields(data: Any, fields: Fields) -> Iterator[tuple[str, str]]:
+def wrong_fields(data: Any, fields: Fields) -> Iterator[tuple[str, str]]:
     """Pairs of a field and what is wrong with it."""
     required, optional = fields
     known = (*required, *optional)
@@ -313,12 +313,13 @@ def _row(line: _Line) -> Row:
     return Row(fields["instruction"], fields.get("input", ""), fields["output"], origin)
 
 
-def _listed(path: Path, problems: list[str]) -> str:
+def listed(what: str, problems: Sequence[str]) -> str:
+    """A message about all problems of something, the first few in full."""
     count = len(problems)
-    shown = problems[:SHOWN_PROBLEMS]
+    shown = list(problems[:SHOWN_PROBLEMS])
     if count > len(shown):
         shown.append(f"and {count - len(shown)} more")
-    title = f"the task folder {str(path)!r} has {count} problem{'s' if count > 1 else ''}:"
+    title = f"{what} has {count} problem{'s' if count > 1 else ''}:"
     return "\n  ".join([title, *shown])
 
 

@@ -8,7 +8,6 @@ It errs: see `TeacherProfile`.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import random
@@ -26,7 +25,6 @@ MISCONCEPTIONS = 12
 _PROBLEM = re.compile(r"<(problem|example)>\n(.*?)\n</\1>", re.DOTALL)
 _WORD = re.compile(r"[a-z]+")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
-_LARGE_NUMBER = re.compile(r"\d{6}")  # no problem has one, and a loop of that many steps takes long
 
 
 @dataclass(frozen=True)
@@ -178,13 +176,8 @@ class ProceduralTeacher:
     def _recognise_in(self, prompt: str) -> Problem | None:
         marked = [text for _, text in _PROBLEM.findall(prompt)]
         for text in (*marked, *prompt.split("\n\n"), *prompt.splitlines()):
-            found = self.domain.recognise(text)
-            if not found or _LARGE_NUMBER.search(text):
-                continue
-            skill, parameters = found
-            # A text may fit a template with values that no problem has: 1 // 0, an index too far.
-            with contextlib.suppress(Exception):
-                return self.domain.build(skill, parameters, skill.open_templates[0], 1, False)
+            if problem := self.domain.problem_of(text):
+                return problem
         return None
 
     def _solution(self, problem: Problem, prompt: str, rng: random.Random) -> str:

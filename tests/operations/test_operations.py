@@ -5,7 +5,9 @@ import random
 
 import pytest
 
+from dataenv.contamination import question_key
 from dataenv.operations import OPERATIONS
+from dataenv.operations.cleaning import twins
 from dataenv.rows import Provenance, Row, WorkingSet
 from dataenv.tasks.procedural.targets import get_domain, to_row
 
@@ -126,8 +128,20 @@ def test_equal_rows_are_solved_once_and_an_answer_that_cannot_be_read_is_no_solu
     put(env, row, row, row, odd)
     effect = do(env, "rewrite", to="worked", by="second")
     assert effect["calls"] == 8 * 2 and ("rewritten", 1) in effect.items()
+    assert effect["confirmed"] == 1
     assert [r.verified for r in env.working_set] == [True, True, True, False]
     assert env.working_set.rows[3] == odd
+
+
+def test_a_second_solution_tells_right_rows_from_wrong_ones(env):
+    clean = env.task.reference(12, 1)
+    for rows, low, high in (
+        (clean, 10, 12),
+        ([dataclasses.replace(r, output="so it is. Answer: 123456") for r in clean], 0, 0),
+    ):
+        put(env, *rows)
+        effect = do(env, "rewrite", to="worked", by="second")
+        assert low <= effect["confirmed"] <= high
 
 
 def test_verify_drops_wrong_rows_and_marks_right_ones(env):
@@ -285,3 +299,23 @@ def test_train_evaluates_and_submit_names_what_it_submits(env):
     do(env, "train")
     do(env, "train")
     assert env.step({"op": "submit", "evaluation": 2})[4]["outcome"].evaluation == 2
+
+
+@pytest.mark.parametrize("share", [0.5, 0.6, 0.8, 0.9, 1.0])
+@pytest.mark.parametrize("name", ["science", "code"])
+def test_near_twins_are_those_that_an_exhaustive_search_finds(name, share):
+    domain, rng = get_domain(name), random.Random(5)
+    skills = sorted(domain.skills)[:4]
+    rows = [
+        to_row(domain.sample(rng.choice(skills), 1, rng), Provenance("test")) for _ in range(150)
+    ]
+    kept, seen, expected = [], {}, []
+    for row in rows:
+        words = question_key(row.prompt)
+        own = set(zip(words, words[1:], words[2:], strict=False)) or {words}
+        close = (i for i, other in kept if len(own & other) / len(own | other) >= share)
+        twin = seen.get(words) or next(close, None)
+        kept += [] if twin else [(row.id, own)]
+        seen.setdefault(words, row.id)
+        expected.append(twin)
+    assert twins(rows, share) == expected and (any(expected) or share > 0.7)

@@ -8,6 +8,7 @@ skills with a description and the name of a grader.
 from __future__ import annotations
 
 import ast
+import contextlib
 import random
 import re
 from collections.abc import Callable, Mapping
@@ -19,6 +20,7 @@ ANSWER_MARK = "Answer:"
 Parameters = Mapping[str, Any]
 
 _LITERAL = r"'[^']*'|-?\d+(?:\.\d+)?|True|False|None"
+_LARGE_NUMBER = re.compile(r"\d{6}")  # no problem has one, and a loop of that many steps takes long
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
@@ -160,6 +162,17 @@ class Domain:
             parameters = match(template, text)
             if parameters is not None:
                 return skill, parameters
+        return None
+
+    def problem_of(self, text: str) -> Problem | None:
+        """The problem that a text states, in its first phrasing; None if it states none."""
+        found = None if _LARGE_NUMBER.search(text) else self.recognise(text)
+        if found is None:
+            return None
+        skill, parameters = found
+        # A text may fit a template with values that no problem has: 1 // 0, an index too far.
+        with contextlib.suppress(Exception):
+            return self.build(skill, parameters, skill.open_templates[0], 1, False)
         return None
 
     def _build_index(self) -> None:

@@ -179,3 +179,18 @@ def identify(domain: Domain, prompt: str) -> str | None:
     """Skill and parameters of a prompt, whatever its phrasing; None if no template fits."""
     found = domain.recognise(prompt)
     return f"{found[0].name}{tuple(sorted(found[1].items()))!r}" if found else None
+
+
+def oracle_of(name: str) -> Callable[[str], str | None] | None:
+    """``oracle(prompt)``: the right answer of a problem of an offline domain, None for another text.
+
+    There is no oracle for what is no offline domain. It is not for controllers.
+    """
+    if name not in DOMAINS:
+        return None
+
+    def oracle(prompt: str) -> str | None:
+        problem = DOMAINS[name].problem_of(prompt)
+        return problem.answer if problem else None
+
+    return oracle

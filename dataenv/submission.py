@@ -1,0 +1,74 @@
+"""Submissions as files: the paper's list of entries, and the same rows with their provenance."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from dataenv.errors import ConfigError
+from dataenv.rows import Provenance, Row, WorkingSet
+from dataenv.tasks.folder import ROW, listed, once, wrong_fields
+
+SUBMISSION, SUBMISSION_ROWS = "submission.json", "submission_rows.jsonl"
+"""Their files in a run folder."""
+
+
+def read_submission(path: Path) -> list[Row]:
+    """The rows of a list of entries; fields that no entry needs are left out.
+
+    Raises:
+        ConfigError: The file cannot be read, or is no list of entries with instruction and output.
+            The message names every bad entry, counted from 1.
+    """
+    content = _json_of(path)
+    if not isinstance(content, list) or not content:
+        what = "an empty list" if content == [] else type(content).__name__
+        raise ConfigError(
+            f'{path}: must be a list of {{"instruction", "input", "output"}}, got {what}'
+        )
+    entries = [_known_fields(each) for each in content]
+    problems = [
+        f"entry {number}: {name}: {reason}"
+        for number, entry in enumerate(entries, 1)
+        for name, reason in wrong_fields(entry, ROW)
+    ]
+    if problems:
+        raise ConfigError(listed(str(path), problems))
+    origin = Provenance("submission")
+    return [Row(e["instruction"], e.get("input", ""), e["output"], origin) for e in entries]
+
+
+def _json_of(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text("utf-8-sig"), object_pairs_hook=once)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: is not JSON: {error}; write one list of entries") from error
+
+
+def _known_fields(entry: Any) -> Any:
+    if not isinstance(entry, dict):
+        return entry
+    required, optional = ROW
+    held = {name: entry[name] for name in (*required, *optional) if name in entry}
+    return {name: value for name, value in held.items() if name in required or value is not None}
+
+
+def write_rows(path: Path, rows: WorkingSet) -> None:
+    """Writes rows with their provenance, one a line."""
+    path.write_text("".join(json.dumps(row.to_dict()) + "\n" for row in rows), "utf-8")
+
+
+def read_rows(path: Path) -> tuple[Row, ...]:
+    """The inverse of `write_rows`.
+
+    Raises:
+        ConfigError: The file cannot be read, or a line holds no row.
+    """
+    try:
+        lines = path.read_text("utf-8").splitlines()
+        return tuple(Row.from_dict(json.loads(line)) for line in lines)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(f"cannot read the rows of {path}: {error!r}") from error
