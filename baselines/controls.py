@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from dataenv.policies.feedback import FeedbackPolicy
+from dataenv.policies.feedback import Belief, FeedbackPolicy
 
 from dataenv.evaluation import EvalReport
 from dataenv.hashing import rng_of
@@ -14,7 +14,7 @@ from dataenv.policy import Briefing
 
 
 class ShuffledFeedback(FeedbackPolicy):
-    """`feedback` with reports that say of each topic what is true of another.
+    """`feedback` that is told of each topic what is true of another: scores, and what checks show.
 
     Where there is one topic only, nothing can be shuffled, and it is `feedback` itself.
     """
@@ -27,10 +27,15 @@ class ShuffledFeedback(FeedbackPolicy):
         topics = list(briefing.task.topics)
         moved = rng_of("shuffled", briefing.seed).sample(topics, len(topics))
         self.taken = dict(zip(moved, [*moved[1:], moved[0]], strict=True))  # nobody keeps its own
+        self.given = {source: topic for topic, source in self.taken.items()}
 
     def act(self, observation: Mapping[str, Any], report: EvalReport) -> dict[str, Any]:
         """What `feedback` would do on the shuffled report."""
         return super().act(observation, self.shuffled(report))
+
+    def _about(self, topic: str) -> Belief:
+        """What checks and solutions of a topic show is taken for another's too."""
+        return self.beliefs[self.given[topic]]
 
     def shuffled(self, report: EvalReport) -> EvalReport:
         """The report with scores, changes and progress moved between topics."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dataenv.evaluation import EvalReport
@@ -16,6 +16,9 @@ from dataenv.policy import (
     more_like_topics,
 )
 
+Step = dict[str, Any] | Callable[[EvalReport], dict[str, Any] | None]
+"""An operation, or what makes one of the budgets in a report; None of nothing that can be done."""
+
 
 class Recipe:
     """Plays a list of operations, then submits."""
@@ -25,21 +28,39 @@ class Recipe:
     def begin(self, briefing: Briefing) -> None:
         """Writes the plan."""
         self.rng = rng_of(self.name, briefing.seed)
-        self.queue = self.plan(briefing)
+        self.queue: list[Step] = list(self.plan(briefing))
 
-    def plan(self, briefing: Briefing) -> list[dict[str, Any]]:
+    def plan(self, briefing: Briefing) -> Sequence[Step]:
         """The operations, without the submission."""
         raise NotImplementedError
 
     def act(self, observation: Mapping[str, Any], report: EvalReport) -> dict[str, Any]:
         """The next of the plan."""
-        return self.queue.pop(0) if self.queue else {"op": "submit"}
+        while self.queue:
+            step = self.queue.pop(0)
+            action = step(report) if callable(step) else step
+            if action:
+                return action
+        return {"op": "submit"}
 
 
-def checked_and_trained(briefing: Briefing) -> list[dict[str, Any]]:
-    """The end of a recipe; without a teacher nobody can check."""
-    check = [{"op": "verify"}] if briefing.limits["calls"] else []
-    return [*check, {"op": "dedup"}, {"op": "train"}]
+def checked_and_trained(briefing: Briefing) -> list[Step]:
+    """The end of a recipe: every row is checked by the teacher, and the calls that are left buy
+    solutions of the dear second one for the first rows; without a teacher nobody can check."""
+    check: list[Step] = [{"op": "verify"}] if briefing.limits["calls"] else []
+    return [*check, {"op": "dedup"}, solve_with_the_rest(briefing), {"op": "train"}]
+
+
+def solve_with_the_rest(briefing: Briefing) -> Step:
+    """Spends all calls that are left on the second teacher, if there is one."""
+    price = briefing.prices.get("second")
+
+    def step(report: EvalReport) -> dict[str, Any] | None:
+        used, limit = dict(report.budget)["calls"]
+        rows = int((limit - used) // price) if price else 0
+        return {"op": "rewrite", "to": "worked", "by": "second", "n": rows} if rows else None
+
+    return step
 
 
 class RandomMix(Recipe):
@@ -47,7 +68,7 @@ class RandomMix(Recipe):
 
     name = "random_mix"
 
-    def plan(self, briefing: Briefing) -> list[dict[str, Any]]:
+    def plan(self, briefing: Briefing) -> Sequence[Step]:
         """As many rows as training takes, equally many a topic."""
         topics = briefing.task.topics
         calls, rows = (int(briefing.limits[name]) for name in ("calls", "max_rows"))
@@ -59,11 +80,12 @@ class RandomMix(Recipe):
 
 
 class Mirror(Recipe):
-    """Problems like the public items, in their proportions; verified, deduplicated, trained."""
+    """Problems like the public items, in their proportions; checked with all the calls there are, and
+    trained."""
 
     name = "mirror"
 
-    def plan(self, briefing: Briefing) -> list[dict[str, Any]]:
+    def plan(self, briefing: Briefing) -> Sequence[Step]:
         """As many rows as calls write and check, in batches of as many examples as one takes."""
         return [*self.writes(briefing, affordable_rows(briefing)), *checked_and_trained(briefing)]
 
@@ -85,7 +107,7 @@ class MirrorSecond(Mirror):
 
     name = "mirror_second"
 
-    def plan(self, briefing: Briefing) -> list[dict[str, Any]]:
+    def plan(self, briefing: Briefing) -> Sequence[Step]:
         """As many rows as calls write and have solved; where there is no second, as `mirror`."""
         price = briefing.prices.get("second")
         rows = affordable_rows(briefing, price) if price else 0
@@ -100,7 +122,7 @@ class Headroom(Recipe):
 
     name = "headroom"
 
-    def plan(self, briefing: Briefing) -> list[dict[str, Any]]:
+    def plan(self, briefing: Briefing) -> Sequence[Step]:
         """Waits for the report."""
         self.briefing, self.planned = briefing, False
         return []
@@ -112,7 +134,7 @@ class Headroom(Recipe):
             self.queue = self._by_errors(report)
         return super().act(observation, report)
 
-    def _by_errors(self, report: EvalReport) -> list[dict[str, Any]]:
+    def _by_errors(self, report: EvalReport) -> list[Step]:
         rows = affordable_rows(self.briefing)
         wrong = {each.name: each.n * (1 - each.score) for each in report.slices}
         total = sum(wrong.values()) or 1.0

@@ -13,7 +13,7 @@ from dataenv.evaluation import EvalReport, Slice
 from dataenv.hashing import rng_of
 from dataenv.policy import Briefing, more_like
 
-ROUND_SHARES = (0.3, 0.4, 0.5, 1.0)
+ROUND_SHARES = (0.4, 0.4, 0.5, 1.0)
 """Share of the calls left that each round spends."""
 PACES = {6.0: 0.4, 20.0: 0.3, math.inf: 0.3}
 """Rows after which a topic is two thirds learned, and how likely that is at first; never: inf."""
@@ -23,6 +23,10 @@ PURITY = {False: 0.93, True: 0.25}
 """Share of right rows among those that pass the teacher's own check, by whether it is weak."""
 PASSING = {False: 0.87, True: 0.65}
 """Share of its rows that pass."""
+CONFIRMED = {False: 0.88, True: 0.3}
+"""Share of its rows whose answer the second teacher confirms."""
+PROBES = 1
+"""Rows of every topic that the second teacher solves in the first round, to see whom to trust."""
 CEILING = 0.95
 """Score of a topic that is learned."""
 TRUST = 0.5
@@ -94,6 +98,10 @@ class Belief:
         passed = min(passed, written)  # a topic's rows may come from the requests for another
         self._weigh(lambda which: _binomial(passed, written, PASSING[which[1]]), 1.0)
 
+    def see_solutions(self, confirmed: float, solved: float) -> None:
+        """Learns from how many of the teacher's answers the second one has confirmed."""
+        self._weigh(lambda which: _binomial(confirmed, solved, CONFIRMED[which[1]]), 1.0)
+
     def _weigh(self, evidence: Callable[[tuple[float, bool]], float], trust: float) -> None:
         weights = {which: p * math.exp(trust * evidence(which)) for which, p in self.odds.items()}
         total = sum(weights.values())
@@ -139,11 +147,20 @@ class FeedbackPolicy:
     def act(self, observation: Mapping[str, Any], report: EvalReport) -> dict[str, Any]:
         """The next operation of the round, or a new round."""
         if self.last.get("op") == "rewrite":
-            self.solved[self.last["topic"]] += dict(report.effect).get("rewritten", 0)
+            self._count_solutions(self.last["topic"], dict(report.effect))
         if not self.queue:
             self.queue = self._plan(report)
         self.last = self.queue.pop(0)
         return self.last
+
+    def _about(self, topic: str) -> Belief:
+        """The belief that what is seen of a topic tells of."""
+        return self.beliefs[topic]
+
+    def _count_solutions(self, topic: str, effect: Mapping[str, Any]) -> None:
+        solved = effect.get("rewritten", 0)
+        self.solved[topic] += solved
+        self._about(topic).see_solutions(effect.get("confirmed", 0), solved)
 
     def _plan(self, report: EvalReport) -> list[dict[str, Any]]:
         left = {axis: limit - used for axis, (used, limit) in report.budget}
@@ -183,7 +200,7 @@ class FeedbackPolicy:
                 self.beliefs[each.name].see(held[each.name], each.score)
                 before, written = self.written.get(each.name, (0, 0))
                 if written and self.limits["calls"]:
-                    self.beliefs[each.name].see_check(max(0, each.rows - before), written)
+                    self._about(each.name).see_check(max(0, each.rows - before), written)
 
     def _hopeless(self, held: Mapping[str, Held]) -> list[str]:
         return [
@@ -202,6 +219,8 @@ class FeedbackPolicy:
         room = max(0.0, self.limits["max_rows"] - sum(rows.total for rows in held.values()))
         left = self._allowance(calls if self.limits["calls"] else room, room)
         prices = self._arms()
+        left -= self._probe(chosen, held, weight, left, prices.get("write and solve", 0))
+        room -= sum(chosen.values())
         while True:
             options = []
             # a set that is too small cannot be trained on, so the cheap rows come first
@@ -225,11 +244,34 @@ class FeedbackPolicy:
             held[topic] = after
             chosen[topic, arm] += BATCH
 
+    def _probe(
+        self,
+        chosen: Counter[tuple[str, str]],
+        held: dict[str, Held],
+        weight: Mapping[str, float],
+        calls: float,
+        price: int,
+    ) -> float:
+        """Plans the first look at every topic, the largest first; returns what it costs."""
+        spare = calls - self._smallest(self.limits["min_rows"])
+        spent = 0.0
+        for topic in sorted(held, key=lambda name: -weight[name]):
+            if self.rounds or not price or spent + price * PROBES > spare:
+                break
+            held[topic] = self._after(topic, held[topic], "write and solve", PROBES)
+            chosen[topic, "write and solve"] += PROBES
+            spent += price * PROBES
+        return spent
+
     def _allowance(self, calls: float, room: float) -> float:
         """Calls for this round; enough of them for a set that can be trained on, if there are."""
         share = ROUND_SHARES[min(self.rounds, len(ROUND_SHARES) - 1)]
         missing = self.limits["min_rows"] - (self.limits["max_rows"] - room)
-        return min(calls, max(share * calls, 2.2 / PASSING[True] * missing))
+        return min(calls, max(share * calls, self._smallest(missing)))
+
+    def _smallest(self, rows: float) -> float:
+        """Calls that surely write and check so many rows."""
+        return 2.2 / PASSING[True] * rows
 
     def _arms(self) -> dict[str, int]:
         """Ways to get rows, and the calls that each costs a row; a draw from the pool counts one."""
@@ -242,11 +284,11 @@ class FeedbackPolicy:
         belief = self.beliefs[topic]
         return belief.expected(after) - belief.expected(rows)
 
-    def _after(self, topic: str, rows: Held, arm: str) -> Held:
-        """The rows of a topic after an arm has been pulled once."""
+    def _after(self, topic: str, rows: Held, arm: str, n: int = BATCH) -> Held:
+        """The rows of a topic after `n` more by an arm."""
         if arm == "write":
-            return Held(rows.plain + self.beliefs[topic].passing() * BATCH, rows.solved)
-        return Held(rows.plain - (BATCH if arm == "solve" else 0), rows.solved + BATCH)
+            return Held(rows.plain + self.beliefs[topic].passing() * n, rows.solved)
+        return Held(rows.plain - (n if arm == "solve" else 0), rows.solved + n)
 
     def _operations(self, chosen: Counter[tuple[str, str]]) -> list[dict[str, Any]]:
         """Old rows are solved anew before new ones come that read like them, and checks are made

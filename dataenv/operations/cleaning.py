@@ -13,7 +13,7 @@ from dataenv.errors import InvalidAction
 from dataenv.operations.base import Effect, Result, Tools, arg, reads_like
 from dataenv.operations.writing import read, same_answer, solve_request
 from dataenv.rows import Row, WorkingSet
-from dataenv.tasks.graders import get_grader
+from dataenv.tasks.graders import Grader, get_grader
 from dataenv.teachers.base import CallError, Completion
 from dataenv.teachers.parsing import BadReply, text_field
 
