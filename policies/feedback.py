@@ -13,7 +13,7 @@ from dataenv.evaluation import EvalReport, Slice
 from dataenv.hashing import rng_of
 from dataenv.policy import Briefing, more_like
 
-ROUND_SHARES = (0.4, 0.4, 0.5, 1.0)
+ROUND_SHARES = (0.5, 0.4, 0.5, 1.0)
 """Share of the calls left that each round spends."""
 PACES = {6.0: 0.4, 20.0: 0.3, math.inf: 0.3}
 """Rows after which a topic is two thirds learned, and how likely that is at first; never: inf."""
@@ -25,7 +25,7 @@ PASSING = {False: 0.87, True: 0.65}
 """Share of its rows that pass."""
 CONFIRMED = {False: 0.88, True: 0.3}
 """Share of its rows whose answer the second teacher confirms."""
-PROBES = 1
+PROBES = 2
 """Rows of every topic that the second teacher solves in the first round, to see whom to trust."""
 CEILING = 0.95
 """Score of a topic that is learned."""

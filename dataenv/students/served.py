@@ -43,6 +43,7 @@ class ServedStudent:
 
     def __init__(self, local: LocalStudent, endpoint: EndpointConfig) -> None:
         self.local, self.endpoint, self.name = local, endpoint, local.name
+        self.placement = f"{local.placement}; answers from {endpoint.base_url}"
         self._endpoint = Endpoint(endpoint, "student_endpoint")
         self.log_likelihood = local.log_likelihood
         self.influences = local.influences
