@@ -31,6 +31,14 @@ class Recipe:
         """The operations, without the submission."""
         raise NotImplementedError
 
+    def state_dict(self) -> dict[str, Any]:
+        """What is left of the plan."""
+        return {"queue": self.queue}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        self.queue = state["queue"]
+
     def act(self, observation: Mapping[str, Any], report: EvalReport) -> dict[str, Any]:
         """The next of the plan."""
         return self.queue.pop(0) if self.queue else {"op": "submit"}
@@ -104,6 +112,15 @@ class Headroom(Recipe):
         """Waits for the report."""
         self.briefing, self.planned = briefing, False
         return []
+
+    def state_dict(self) -> dict[str, Any]:
+        """What is left of the plan, and whether there is one."""
+        return {"planned": self.planned, **super().state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        super().load_state_dict(state)
+        self.planned = state["planned"]
 
     def act(self, observation: Mapping[str, Any], report: EvalReport) -> dict[str, Any]:
         """Plans once, by the public items that the base gets wrong."""

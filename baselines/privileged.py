@@ -157,6 +157,14 @@ class Privileged:
         self.cost = {"episodes": 0, "calls": 0}
         self.queue = [*self._search(env).actions(self.briefing), {"op": "submit"}]
 
+    def state_dict(self) -> dict[str, Any]:
+        """What is left of the best plan, and what the search has cost."""
+        return {"queue": self.queue, "cost": self.cost}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        self.queue, self.cost = state["queue"], state["cost"]
+
     def act(self, observation: Mapping[str, Any], report: EvalReport) -> dict[str, Any]:
         """The next operation of the best plan."""
         return self.queue.pop(0)

@@ -28,6 +28,14 @@ class MatchedClean:
         """Takes the rows from the environment."""
         env.insert_reference(self.source, env.config.max_rows, self.seed)
 
+    def state_dict(self) -> dict[str, Any]:
+        """What is left to do."""
+        return {"queue": self.queue}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        self.queue = state["queue"]
+
     def act(self, observation: Mapping[str, Any], report: EvalReport) -> dict[str, Any]:
         """Trains, then submits."""
         return self.queue.pop(0)

@@ -45,3 +45,8 @@ class CacheMiss(EnvironmentFault):
 
 class TrainingFault(EnvironmentFault):
     """Training crashed for a reason that is not in the data."""
+
+
+class StoreFault(EnvironmentFault):
+    """The store of a run cannot be read or written: another process has it, the disk is full, or it
+    is damaged."""

@@ -10,7 +10,7 @@ from itertools import product
 from typing import Any
 
 from dataenv.evaluation import EvalReport, Slice
-from dataenv.hashing import rng_of
+from dataenv.hashing import rng_of, rng_state, set_rng_state
 from dataenv.policy import Briefing, more_like
 
 ROUND_SHARES = (0.3, 0.4, 0.5, 1.0)
@@ -35,6 +35,9 @@ SPARE = 1.15
 """Rows of the smallest set that are planned for each that it needs: some are repeats."""
 FULL = 0.8
 """Share of the places taken at which a set counts as full."""
+
+REMEMBERED = ("queue", "last", "solved", "written", "rounds", "evaluation", "size")
+"""What the policy knows, its beliefs and draws aside."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,17 @@ class Belief:
             (pace, weak): chance * (WEAK if weak else 1 - WEAK)
             for (pace, chance), weak in product(PACES.items(), (False, True))
         }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"base": self.base, "items": self.items, "odds": [*self.odds.values()]}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Belief:
+        """The inverse of `to_dict`."""
+        belief = cls(data["base"], data["items"])
+        belief.odds = dict(zip(belief.odds, data["odds"], strict=True))
+        return belief
 
     def expected(self, rows: Held) -> float:
         """The score that rows lead to, over all hypotheses."""
@@ -135,6 +149,20 @@ class FeedbackPolicy:
         self.solved: Counter[str] = Counter()
         self.written: dict[str, tuple[float, int]] = {}
         self.rounds, self.evaluation, self.size = 0, -1, -1
+
+    def state_dict(self) -> dict[str, Any]:
+        """Its beliefs and plans."""
+        beliefs = {topic: each.to_dict() for topic, each in self.beliefs.items()}
+        plain = {name: getattr(self, name) for name in REMEMBERED}
+        return {**plain, "beliefs": beliefs, "rng": rng_state(self.rng)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        for name in REMEMBERED:
+            setattr(self, name, state[name])
+        self.solved = Counter(self.solved)
+        self.beliefs = {topic: Belief.from_dict(each) for topic, each in state["beliefs"].items()}
+        set_rng_state(self.rng, state["rng"])
 
     def act(self, observation: Mapping[str, Any], report: EvalReport) -> dict[str, Any]:
         """The next operation of the round, or a new round."""

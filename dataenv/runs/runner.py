@@ -12,14 +12,20 @@ from typing import Any, TextIO
 
 from dataenv import __version__
 from dataenv.env import DataEnv
+from dataenv.errors import ConfigError
 from dataenv.evaluation import evaluate
-from dataenv.lock import name_of_worlds
-from dataenv.policy import Episode, run_episode
+from dataenv.lock import differences, name_of_worlds
+from dataenv.policy import Episode, begin_episode, play_on
 from dataenv.presets import OFFLINE, EnvConfig
 from dataenv.rows import Row, WorkingSet
+from dataenv.runs.files import reach
+from dataenv.runs.recorder import RECORD, Recorder, StoredCache
+from dataenv.runs.store import DATABASE, RunStore
 from dataenv.statistics import smallest_detectable_gain
 from dataenv.students import load_student
 from dataenv.world import open_world
+
+RESULT, STEPS, SUBMISSION, PICTURE = "result.json", "steps.jsonl", "submission.json", "scores.png"
 
 
 def run_to_folder(
@@ -30,39 +36,67 @@ def run_to_folder(
     *,
     options: dict[str, Any] | None = None,
     quiet: bool = False,
+    made_by: str | None = None,
+    resume: bool = False,
 ) -> dict[str, Any]:
-    """Runs one episode and writes its records.
+    """Runs one episode and writes its records, so that it can go on after a kill.
 
     Args:
         config: Of the environment.
         policy: The controller.
         seed: Of the episode.
-        out: Folder for ``result.json``, ``steps.jsonl``, ``submission.json``, ``scores.png``.
+        out: Folder for ``result.json``, ``steps.jsonl``, ``submission.json``, ``scores.png`` and the
+            run's store. A finished run in it is replaced.
         options: Passed to `DataEnv.reset`.
         quiet: No progress line on stderr.
+        made_by: What `make_policy` made the policy of; its name, if absent.
+        resume: Go on with the run in the folder.
 
     Returns:
         The content of ``result.json``.
+
+    Raises:
+        ConfigError: There is an unfinished run, or none to resume, or one of other settings.
+        StoreFault: Another process runs it, or it cannot be written.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    env = DataEnv(config=config)
-    began = time.monotonic()
-    with (out / "steps.jsonl").open("w") as steps:
+    plan = plan_of(config, made_by or policy.name, seed, options)
+    with open_run(out, plan, resume) as store:
+        if not store.last("end"):
+            _play(store, config, policy, seed, options, quiet)
+        return write_views(store, out)
+
+
+def _play(
+    store: RunStore,
+    config: EnvConfig,
+    policy: Any,
+    seed: int,
+    options: dict[str, Any] | None,
+    quiet: bool,
+) -> None:
+    """Plays the run in a store to its end."""
+    env = DataEnv(config=config, cache=StoredCache(store))
+    recorder = Recorder(store, env, policy, seed)
+    progress = recorder.resume()
+    if not progress:
+        progress = begin_episode(env, policy, seed, options, recorder.attach)
+        recorder.began(progress)
+    with (store.folder / STEPS).open("w", encoding="utf-8") as view:
+        view.writelines(json.dumps(record) + "\n" for record in progress.steps)
 
         def on_step(record: dict[str, Any]) -> None:
-            steps.write(json.dumps(record) + "\n")
-            steps.flush()
+            recorder.stepped(progress)
+            view.write(json.dumps(record) + "\n")
+            view.flush()
             if not quiet:
                 _progress(record, config, policy.name, sys.stderr)
 
-        episode = run_episode(env, policy, seed, options, on_step)
+        episode = play_on(env, policy, progress, recorder.chose, on_step)
     if not quiet:
         sys.stderr.write("\n")
-    result = result_of(env, episode, policy.name, seed, time.monotonic() - began)
-    write_json(out / "result.json", result)
-    write_json(out / "submission.json", env.submission().to_submission())
-    draw_scores(episode.steps, result, out / "scores.png")
-    return result
+    result = result_of(env, episode, policy.name, seed, recorder.seconds)
+    submission = store.put(env.submission().to_submission())
+    store.append("end", {"result": result, "submission": submission})
 
 
 def result_of(
@@ -113,6 +147,88 @@ def result_of(
         "versions": versions(),
         "worlds": name_of_worlds() if env.config.domain in OFFLINE else None,
     }
+
+
+def plan_of(
+    config: EnvConfig, policy: str, seed: int, options: dict[str, Any] | None
+) -> dict[str, Any]:
+    """All that decides how a run goes, as plain values: what must be the same to resume it."""
+    plan = {
+        "config": asdict(config),
+        "policy": policy,
+        "seed": seed,
+        "options": options or {},
+        "versions": versions(),
+        "worlds": name_of_worlds() if config.domain in OFFLINE else None,
+    }
+    return json.loads(json.dumps(plan))
+
+
+def read_plan(folder: Path) -> dict[str, Any]:
+    """The plan of the run in a folder.
+
+    Raises:
+        ConfigError: There is none.
+        StoreFault: Another process runs it, or it cannot be read.
+    """
+    if (folder / DATABASE).exists():
+        with RunStore(folder) as store:
+            begun = store.last("run")
+        if begun:
+            return begun.data
+    raise ConfigError(f"there is no run in {str(folder)!r} to resume; start it with --out {folder}")
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Whether a folder holds a run that can go on."""
+    if not (folder / DATABASE).exists():
+        return False
+    with RunStore(folder) as store:
+        return store.last("run") is not None and store.last("end") is None
+
+
+def open_run(folder: Path, plan: dict[str, Any], resume: bool) -> RunStore:
+    """The store of a new run, or of one that goes on.
+
+    Raises:
+        ConfigError: See `run_to_folder`.
+        StoreFault: Another process runs it, or it cannot be written.
+    """
+    if resume:
+        changed = differences(read_plan(folder), plan)
+        if changed:
+            raise ConfigError(
+                f"the run in {str(folder)!r} was started with other settings: {'; '.join(changed)}; "
+                "leave them as they were, or take another --out"
+            )
+        return RunStore(folder)
+    store = RunStore(folder)
+    try:
+        if store.last("run") and not store.last("end"):
+            raise ConfigError(
+                f"the run in {str(folder)!r} is not finished: go on with `dataenv run --resume "
+                f"{folder}`, or take another --out, or remove the folder"
+            )
+        for view in (RESULT, STEPS, SUBMISSION, PICTURE):
+            (folder / view).unlink(missing_ok=True)
+        store.restart("run", plan)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def write_views(store: RunStore, folder: Path) -> dict[str, Any]:
+    """Writes the records of a finished run from its store, and returns the result."""
+    end = store.events("end")[-1].data
+    records = [{name: each.data[name] for name in RECORD} for each in store.events("step")]
+    write_json(folder / RESULT, end["result"])
+    reach("after_view")
+    write_json(folder / SUBMISSION, store.get(end["submission"]))
+    with (folder / STEPS).open("w", encoding="utf-8") as out:
+        out.writelines(json.dumps(record) + "\n" for record in records)
+    draw_scores(records, end["result"], folder / PICTURE)
+    return end["result"]
 
 
 def versions() -> dict[str, str]:
