@@ -26,7 +26,7 @@ class Scores:
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
         return {
-            **{f.name: getattr(self, f.name) for f in dataclasses.fields(self)},
+            **vars(self),
             "rows": self.rows.to_dict(),
             "public": self.public.to_dict(),
             "reward": self.reward.to_dict(),

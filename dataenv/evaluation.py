@@ -59,7 +59,9 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
-        return asdict(self)
+        return dict(
+            vars(self)
+        )  # frozen: no copy is needed, and `asdict` would take ten times as long
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Evaluation:

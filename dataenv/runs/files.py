@@ -52,8 +52,8 @@ def claim(path: Path) -> IO[str]:
     return lock
 
 
-def write_durably(path: Path, content: bytes) -> None:
-    """Writes a file that is there whole, after a loss of power too, or not at all."""
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file that is there whole or not at all; see `sync_folder`."""
     temporary = path.with_name(f"{path.name}.tmp")
     with temporary.open("wb") as out:
         out.write(content)
@@ -61,8 +61,12 @@ def write_durably(path: Path, content: bytes) -> None:
         os.fsync(out.fileno())
     reach("in_artifact")
     temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
+
+
+def sync_folder(folder: Path) -> None:
+    """Has the names of files in a folder outlast a loss of power."""
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(handle)
     finally:
-        os.close(folder)
+        os.close(handle)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import sys
@@ -12,7 +13,7 @@ from typing import Any, TextIO
 
 from dataenv import __version__
 from dataenv.env import DataEnv
-from dataenv.errors import ConfigError
+from dataenv.errors import ConfigError, EnvironmentFault, StoreFault
 from dataenv.evaluation import evaluate
 from dataenv.lock import differences, name_of_worlds
 from dataenv.policy import Episode, begin_episode, play_on
@@ -62,8 +63,18 @@ def run_to_folder(
     plan = plan_of(config, made_by or policy.name, seed, options)
     with open_run(out, plan, resume) as store:
         if not store.last("end"):
-            _play(store, config, policy, seed, options, quiet)
+            try:
+                _play(store, config, policy, seed, options, quiet)
+            except EnvironmentFault as fault:
+                _note_fault(store, fault)
+                raise
         return write_views(store, out)
+
+
+def _note_fault(store: RunStore, fault: EnvironmentFault) -> None:
+    with contextlib.suppress(StoreFault):  # which may be the fault itself
+        store.append("fault", {"kind": type(fault).__name__, "message": str(fault)})
+    sys.stderr.write(f"the run was cut off; go on with `dataenv run --resume {store.folder}`\n")
 
 
 def _play(

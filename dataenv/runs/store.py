@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dataenv.errors import StoreFault
-from dataenv.runs.files import claim, reach, write_durably
+from dataenv.runs.files import claim, reach, sync_folder, write_whole
 
 DATABASE, BLOBS, LOCK = "run.db", "blobs", "run.lock"
 SCHEMA_VERSION = 1
@@ -90,6 +90,8 @@ class RunStore:
             StoreFault: It could not be written.
         """
         with self._faults():
+            if self._new:
+                sync_folder(self.folder / BLOBS)
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 if self._announced:
@@ -168,7 +170,7 @@ class RunStore:
         if name in self._new or self._known(name):
             return name
         with self._faults():
-            write_durably(self.folder / BLOBS / name, content)
+            write_whole(self.folder / BLOBS / name, content)
         self._new[name] = len(content)
         reach("after_artifact")
         return name
@@ -232,18 +234,13 @@ class RunStore:
         """Turns errors of SQLite and of the file system into ours."""
         try:
             yield
-        except sqlite3.OperationalError as error:
+        except (sqlite3.OperationalError, OSError) as error:
             raise StoreFault(
-                f"{self.path} cannot be used ({error}); what was acknowledged is safe: mend "
-                f"that, then go on with `dataenv run --resume {self.folder}`"
+                f"{self.folder} cannot be used ({error}); what was acknowledged is safe: make room, or "
+                "mend what it names, and go on"
             ) from error
         except sqlite3.DatabaseError as error:
             raise StoreFault(f"{self.path} is damaged ({error}); start the run anew") from error
-        except OSError as error:
-            raise StoreFault(
-                f"{self.folder} cannot be used ({error.strerror or error}); what was acknowledged is "
-                f"safe: make room, then go on with `dataenv run --resume {self.folder}`"
-            ) from error
 
 
 def _chained(before: str, seq: int, kind: str, text: str) -> str:

@@ -19,6 +19,7 @@ from dataenv.runs.files import POINTS
 from dataenv.runs.ledger import StoreLedger
 from dataenv.runs.runner import RESULT, STEPS, SUBMISSION, is_unfinished, run_to_folder
 from dataenv.runs.store import RunStore
+from dataenv.serve import TeacherServer, serving
 
 SETTINGS = {
     **{"public": 8, "reward": 8, "private": 8, "seeds": 8, "pool": 8, "retention": 2},
@@ -125,7 +126,7 @@ def test_a_run_killed_once_ends_as_if_it_had_not_been(point, visit, unkilled, ti
 
 def test_a_full_disk_stops_a_run_which_then_goes_on(unkilled, tiny_path, tmp_path):
     errors = tmp_path / "errors"
-    assert ended(command(tmp_path, tiny_path), largest_file=90_000, errors=errors) == 2
+    assert ended(command(tmp_path, tiny_path), largest_file=200_000, errors=errors) == 2
     said = errors.read_text()
     assert "what was acknowledged is safe" in said and f"dataenv run --resume {tmp_path}" in said
     with RunStore(tmp_path) as store:
@@ -270,6 +271,21 @@ def test_calls_that_a_kill_has_made_unknown_stay_charged(tiny_path, tmp_path, pr
     steps = [json.loads(line) for line in (out / STEPS).read_text().splitlines()]
     counts = [step["report"]["budget"]["calls"]["used"] for step in steps]
     assert next(filter(None, counts)) == 2 * lost  # the controller sees them
+
+
+def test_a_run_goes_on_when_its_teacher_is_back(tiny_path, tmp_path, procedural_server):
+    with TeacherServer(procedural_server.teacher) as gone:
+        port = gone.server_address[1]
+        arguments = served(tmp_path, tiny_path, gone, **{"endpoint.attempts": 1})
+    errors = tmp_path / "errors"
+    assert ended(arguments, errors=errors) == 2
+    said = errors.read_text()
+    assert "connection failed" in said and f"go on with `dataenv run --resume {tmp_path}`" in said
+    with RunStore(tmp_path) as store:
+        assert store.last("fault").data["kind"] == "TeacherUnavailable"
+    with serving(TeacherServer(procedural_server.teacher, port)) as back:
+        assert ended(["run", "--resume", str(tmp_path)]) == 0
+        assert used(tmp_path) == back.completions >= 16
 
 
 def kill_at_random(kills, tiny_path, folder, server):
