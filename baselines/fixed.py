@@ -11,13 +11,14 @@ from dataenv.policy import (
     LARGEST_LIKE,
     LARGEST_REQUEST,
     Briefing,
+    Remembers,
     affordable_rows,
     more_like,
     more_like_topics,
 )
 
 
-class Recipe:
+class Recipe(Remembers):
     """Plays a list of operations, then submits."""
 
     name = "recipe"
@@ -30,14 +31,6 @@ class Recipe:
     def plan(self, briefing: Briefing) -> list[dict[str, Any]]:
         """The operations, without the submission."""
         raise NotImplementedError
-
-    def state_dict(self) -> dict[str, Any]:
-        """What is left of the plan."""
-        return {"queue": self.queue}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """The inverse of `state_dict`."""
-        self.queue = state["queue"]
 
     def act(self, observation: Mapping[str, Any], report: EvalReport) -> dict[str, Any]:
         """The next of the plan."""
@@ -107,20 +100,12 @@ class Headroom(Recipe):
     """Sees the base's report and none after it: rows go where the base is wrong."""
 
     name = "headroom"
+    remembered = ("queue", "planned")
 
     def plan(self, briefing: Briefing) -> list[dict[str, Any]]:
         """Waits for the report."""
         self.briefing, self.planned = briefing, False
         return []
-
-    def state_dict(self) -> dict[str, Any]:
-        """What is left of the plan, and whether there is one."""
-        return {"planned": self.planned, **super().state_dict()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """The inverse of `state_dict`."""
-        super().load_state_dict(state)
-        self.planned = state["planned"]
 
     def act(self, observation: Mapping[str, Any], report: EvalReport) -> dict[str, Any]:
         """Plans once, by the public items that the base gets wrong."""

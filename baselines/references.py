@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from dataenv.evaluation import EvalReport
-from dataenv.policy import Briefing
+from dataenv.policy import Briefing, Remembers
 
 
-class MatchedClean:
+class MatchedClean(Remembers):
     """Clean rows drawn from the private distribution, as many as training takes."""
 
     name = "matched_clean"
@@ -27,14 +27,6 @@ class MatchedClean:
     def use_reference(self, env: Any) -> None:
         """Takes the rows from the environment."""
         env.insert_reference(self.source, env.config.max_rows, self.seed)
-
-    def state_dict(self) -> dict[str, Any]:
-        """What is left to do."""
-        return {"queue": self.queue}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """The inverse of `state_dict`."""
-        self.queue = state["queue"]
 
     def act(self, observation: Mapping[str, Any], report: EvalReport) -> dict[str, Any]:
         """Trains, then submits."""

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def run(arguments: argparse.Namespace) -> int:
     """Runs one episode, or goes on with one."""
     from dataenv.registry import make_policy
-    from dataenv.runs.runner import dry_run, read_plan, run_to_folder
+    from dataenv.runs.folder import read_plan
+    from dataenv.runs.runner import dry_run, run_to_folder
 
     fresh: dict[str, Any] = {"seed": 0, "options": {}}
     plan = read_plan(arguments.resume) if arguments.resume else fresh

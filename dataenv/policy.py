@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -9,6 +10,7 @@ from typing import Any, Protocol
 from dataenv.env import DataEnv
 from dataenv.episode import Outcome
 from dataenv.evaluation import EvalReport
+from dataenv.hashing import rng_state, set_rng_state
 from dataenv.tasks.base import Task
 
 
@@ -36,7 +38,7 @@ class Policy(Protocol):
     A policy that is to go on after a kill, in the middle of an episode, also has either
     ``state_dict()``, plain values, and ``load_state_dict(state)``; or
     ``observe(observation, report, action)``, which is told what it did before. Its `begin` comes
-    first in both cases. It is never asked again for what it chose already.
+    first in both cases. It is never asked again for what it chose already. See `Remembers`.
     """
 
     name: str
@@ -48,6 +50,26 @@ class Policy(Protocol):
     def act(self, observation: Mapping[str, Any], report: EvalReport) -> dict[str, Any]:
         """The next operation."""
         ...
+
+
+class Remembers:
+    """A policy whose memory is some of its attributes: plain values, and random sources."""
+
+    remembered: tuple[str, ...] = ("queue",)
+    """Their names."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What it remembers, as plain values."""
+        held = {name: getattr(self, name) for name in self.remembered}
+        return {k: rng_state(v) if isinstance(v, random.Random) else v for k, v in held.items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        for name in self.remembered:
+            if isinstance(getattr(self, name, None), random.Random):
+                set_rng_state(getattr(self, name), state[name])
+            else:
+                setattr(self, name, state[name])
 
 
 LARGEST_REQUEST = 256

@@ -10,8 +10,8 @@ from itertools import product
 from typing import Any
 
 from dataenv.evaluation import EvalReport, Slice
-from dataenv.hashing import rng_of, rng_state, set_rng_state
-from dataenv.policy import Briefing, more_like
+from dataenv.hashing import rng_of
+from dataenv.policy import Briefing, Remembers, more_like
 
 ROUND_SHARES = (0.3, 0.4, 0.5, 1.0)
 """Share of the calls left that each round spends."""
@@ -35,9 +35,6 @@ SPARE = 1.15
 """Rows of the smallest set that are planned for each that it needs: some are repeats."""
 FULL = 0.8
 """Share of the places taken at which a set counts as full."""
-
-REMEMBERED = ("queue", "last", "solved", "written", "rounds", "evaluation", "size")
-"""What the policy knows, its beliefs and draws aside."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +124,7 @@ def _binomial(right: float, count: float, chance: float) -> float:
     return right * math.log(p) + (count - right) * math.log(1 - p)
 
 
-class FeedbackPolicy:
+class FeedbackPolicy(Remembers):
     """Spends where the reports so far promise most, a few rows at a time.
 
     After every evaluation each topic's belief is updated, by the score that its rows led to and by how
@@ -138,6 +135,7 @@ class FeedbackPolicy:
     """
 
     name = "feedback"
+    remembered = ("rng", "queue", "last", "solved", "written", "rounds", "evaluation", "size")
 
     def begin(self, briefing: Briefing) -> None:
         """Forgets everything."""
@@ -153,16 +151,13 @@ class FeedbackPolicy:
     def state_dict(self) -> dict[str, Any]:
         """Its beliefs and plans."""
         beliefs = {topic: each.to_dict() for topic, each in self.beliefs.items()}
-        plain = {name: getattr(self, name) for name in REMEMBERED}
-        return {**plain, "beliefs": beliefs, "rng": rng_state(self.rng)}
+        return {**super().state_dict(), "beliefs": beliefs}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The inverse of `state_dict`."""
-        for name in REMEMBERED:
-            setattr(self, name, state[name])
+        super().load_state_dict(state)
         self.solved = Counter(self.solved)
         self.beliefs = {topic: Belief.from_dict(each) for topic, each in state["beliefs"].items()}
-        set_rng_state(self.rng, state["rng"])
 
     def act(self, observation: Mapping[str, Any], report: EvalReport) -> dict[str, Any]:
         """The next operation of the round, or a new round."""

@@ -6,29 +6,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from dataenv.evaluation import EvalReport
-from dataenv.hashing import rng_of, rng_state, set_rng_state
-from dataenv.policy import Briefing
+from dataenv.hashing import rng_of
+from dataenv.policy import Briefing, Remembers
 
 AMOUNTS = (16, 32, 64)
 
 
-class RandomPolicy:
+class RandomPolicy(Remembers):
     """Spends its budgets without looking at scores: topics, amounts and checks by chance."""
 
     name = "random"
+    remembered = ("rng",)
 
     def begin(self, briefing: Briefing) -> None:
         """Seeds its choices."""
         self.limits, self.topics = briefing.limits, briefing.task.topics
         self.rng = rng_of("random", briefing.seed)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Where its draws stand."""
-        return {"rng": rng_state(self.rng)}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """The inverse of `state_dict`."""
-        set_rng_state(self.rng, state["rng"])
 
     def act(self, observation: Mapping[str, Any], report: EvalReport) -> dict[str, Any]:
         """Trains when the set has grown enough, otherwise writes or cleans at random."""

@@ -9,7 +9,8 @@ import argparse
 from pathlib import Path
 
 from dataenv.registry import env_config, make_policy
-from dataenv.runs.runner import is_unfinished, run_to_folder
+from dataenv.runs.folder import is_unfinished
+from dataenv.runs.runner import run_to_folder
 
 CONTROLLERS = ("random", "mirror", "feedback")
 

@@ -17,12 +17,15 @@ from dataenv.env import DataEnv
 from dataenv.episode import Scores
 from dataenv.errors import ConfigError
 from dataenv.evaluation import EvalReport, Evaluation
+from dataenv.hashing import digest
 from dataenv.laboratory import Cache
+from dataenv.lock import differences
 from dataenv.policy import Policy, Progress, briefing_of
 from dataenv.runs.files import reach
 from dataenv.runs.ledger import StoreLedger
 from dataenv.runs.store import Event, RunStore
 from dataenv.teachers import in_process
+from dataenv.world import SIZES
 
 T = TypeVar("T")
 RECORD = ("step", "action", "reward", "report")
@@ -110,7 +113,7 @@ class Recorder:
         """Writes where the episode starts."""
         self._memory = _memory_of(self.policy)
         base = packed_scores(self.store, self.env.snapshot()["base"])
-        self._commit("begin", {"base": base, **self._moment(progress)})
+        self._commit("begin", {"base": base, "ground": self._ground(), **self._moment(progress)})
 
     def chose(self, action: dict[str, Any]) -> None:
         """Has an action written with the first call or evaluation that it leads to: what is paid for
@@ -127,11 +130,17 @@ class Recorder:
         """The episode as the store has it, in the environment and the policy; None if it has none.
 
         Raises:
-            ConfigError: The policy cannot go on.
+            ConfigError: The policy cannot go on, or the task or the student is another.
         """
         if not self._moments:
             return None
         observation, info = self.env.restore(self._snapshot())
+        changed = differences(self._moments[0].data["ground"], self._ground())
+        if changed:
+            raise ConfigError(
+                f"the run stands on files that are others now: {'; '.join(changed)}; put them back, or "
+                "start anew with another --out"
+            )
         self.attach()
         newest = self._moments[-1]
         self.env.seconds.update({k: v for k, v in newest.data["seconds"].items() if k != "all"})
@@ -152,6 +161,11 @@ class Recorder:
         self.store.forget_announced()
         self.store.append(kind, data)
         self.ledger.end_step()
+
+    def _ground(self) -> dict[str, str]:
+        """Hashes of what the configuration only names."""
+        items = [getattr(self.env.task, name) for name in SIZES]
+        return {"student": self.env.student.fingerprint, "task": digest(repr(items))}
 
     def _moment(self, progress: Progress) -> dict[str, Any]:
         return {

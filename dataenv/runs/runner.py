@@ -13,20 +13,19 @@ from typing import Any, TextIO
 
 from dataenv import __version__
 from dataenv.env import DataEnv
-from dataenv.errors import ConfigError, EnvironmentFault, StoreFault
+from dataenv.errors import EnvironmentFault, StoreFault
 from dataenv.evaluation import evaluate
-from dataenv.lock import differences, name_of_worlds
+from dataenv.lock import name_of_worlds
 from dataenv.policy import Episode, begin_episode, play_on
 from dataenv.presets import OFFLINE, EnvConfig
 from dataenv.rows import Row, WorkingSet
 from dataenv.runs.files import reach
+from dataenv.runs.folder import PICTURE, RESULT, STEPS, SUBMISSION, open_run
 from dataenv.runs.recorder import RECORD, Recorder, StoredCache
-from dataenv.runs.store import DATABASE, RunStore
+from dataenv.runs.store import RunStore
 from dataenv.statistics import smallest_detectable_gain
 from dataenv.students import load_student
 from dataenv.world import open_world
-
-RESULT, STEPS, SUBMISSION, PICTURE = "result.json", "steps.jsonl", "submission.json", "scores.png"
 
 
 def run_to_folder(
@@ -173,60 +172,6 @@ def plan_of(
         "worlds": name_of_worlds() if config.domain in OFFLINE else None,
     }
     return json.loads(json.dumps(plan))
-
-
-def read_plan(folder: Path) -> dict[str, Any]:
-    """The plan of the run in a folder.
-
-    Raises:
-        ConfigError: There is none.
-        StoreFault: Another process runs it, or it cannot be read.
-    """
-    if (folder / DATABASE).exists():
-        with RunStore(folder) as store:
-            begun = store.last("run")
-        if begun:
-            return begun.data
-    raise ConfigError(f"there is no run in {str(folder)!r} to resume; start it with --out {folder}")
-
-
-def is_unfinished(folder: Path) -> bool:
-    """Whether a folder holds a run that can go on."""
-    if not (folder / DATABASE).exists():
-        return False
-    with RunStore(folder) as store:
-        return store.last("run") is not None and store.last("end") is None
-
-
-def open_run(folder: Path, plan: dict[str, Any], resume: bool) -> RunStore:
-    """The store of a new run, or of one that goes on.
-
-    Raises:
-        ConfigError: See `run_to_folder`.
-        StoreFault: Another process runs it, or it cannot be written.
-    """
-    if resume:
-        changed = differences(read_plan(folder), plan)
-        if changed:
-            raise ConfigError(
-                f"the run in {str(folder)!r} was started with other settings: {'; '.join(changed)}; "
-                "leave them as they were, or take another --out"
-            )
-        return RunStore(folder)
-    store = RunStore(folder)
-    try:
-        if store.last("run") and not store.last("end"):
-            raise ConfigError(
-                f"the run in {str(folder)!r} is not finished: go on with `dataenv run --resume "
-                f"{folder}`, or take another --out, or remove the folder"
-            )
-        for view in (RESULT, STEPS, SUBMISSION, PICTURE):
-            (folder / view).unlink(missing_ok=True)
-        store.restart("run", plan)
-    except BaseException:
-        store.close()
-        raise
-    return store
 
 
 def write_views(store: RunStore, folder: Path) -> dict[str, Any]:

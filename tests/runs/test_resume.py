@@ -16,8 +16,9 @@ from dataenv.cli import main
 from dataenv.errors import ConfigError
 from dataenv.registry import env_config, make_policy, policy_table
 from dataenv.runs.files import POINTS
+from dataenv.runs.folder import RESULT, STEPS, SUBMISSION, is_unfinished
 from dataenv.runs.ledger import StoreLedger
-from dataenv.runs.runner import RESULT, STEPS, SUBMISSION, is_unfinished, run_to_folder
+from dataenv.runs.runner import run_to_folder
 from dataenv.runs.store import RunStore
 from dataenv.serve import TeacherServer, serving
 
@@ -235,6 +236,20 @@ def test_folders_and_settings_are_not_mixed_up(tiny_path, tmp_path, capsys):
     assert json.loads((tmp_path / RESULT).read_text())["seed"] == 5
     with RunStore(tmp_path) as store:
         assert len(store.events("run")) == len(store.events("end")) == 1
+
+
+def test_a_task_that_was_changed_meanwhile_is_noticed(tiny_path, tmp_path, capsys):
+    folder, out = tmp_path / "mine", tmp_path / "out"
+    assert main(["new-task", str(folder), "--kind", "numeric"]) == 0
+    small = ["--student", str(tiny_path), "--set", "decoding.max_new_tokens=8"]
+    run = ["run", "--task", str(folder), "--policy", "mirror", "--out", str(out), *small]
+    assert ended(run, "after_step:1") == -signal.SIGKILL
+    private = (folder / "private.jsonl").read_text().splitlines(keepends=True)
+    (folder / "private.jsonl").write_text("".join(reversed(private)))
+    assert main(["run", "--resume", str(out)]) == 2
+    assert "files that are others now: /task:" in capsys.readouterr().err
+    (folder / "private.jsonl").write_text("".join(private))
+    assert main(["run", "--resume", str(out)]) == 0
 
 
 # -- a teacher that counts --------------------------------------------------------------------------
