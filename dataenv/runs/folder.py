@@ -32,7 +32,7 @@ def is_unfinished(folder: Path) -> bool:
     if not (folder / DATABASE).exists():
         return False
     with RunStore(folder) as store:
-        return store.last("run") is not None and store.last("end") is None
+        return store.last("begin") is not None and store.last("end") is None
 
 
 def open_run(folder: Path, plan: dict[str, Any], resume: bool) -> RunStore:
@@ -52,7 +52,7 @@ def open_run(folder: Path, plan: dict[str, Any], resume: bool) -> RunStore:
         return RunStore(folder)
     store = RunStore(folder)
     try:
-        if store.last("run") and not store.last("end"):
+        if store.last("begin") and not store.last("end"):  # what never began is not missed
             raise ConfigError(
                 f"the run in {str(folder)!r} is not finished: go on with `dataenv run --resume "
                 f"{folder}`, or take another --out, or remove the folder"

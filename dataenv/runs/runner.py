@@ -46,7 +46,7 @@ def run_to_folder(
         policy: The controller.
         seed: Of the episode.
         out: Folder for ``result.json``, ``steps.jsonl``, ``submission.json``, ``scores.png`` and the
-            run's store. A finished run in it is replaced.
+            run's store. A run in it is replaced if it is finished, or never began.
         options: Passed to `DataEnv.reset`.
         quiet: No progress line on stderr.
         made_by: What `make_policy` made the policy of; its name, if absent.

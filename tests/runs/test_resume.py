@@ -222,6 +222,7 @@ def test_folders_and_settings_are_not_mixed_up(tiny_path, tmp_path, capsys):
     arguments = command(tmp_path, tiny_path)
     assert main(["run", "--resume", str(tmp_path)]) == 2
     assert "there is no run in" in capsys.readouterr().err
+    assert main([*arguments, "--target", "5"]) == 2  # a run that never began is not missed
     assert ended(arguments, "after_step:2") == -signal.SIGKILL
     assert main(arguments) == 2
     assert f"not finished: go on with `dataenv run --resume {tmp_path}`" in capsys.readouterr().err
