@@ -11,6 +11,7 @@ from dataenv.policy import (
     LARGEST_LIKE,
     LARGEST_REQUEST,
     Briefing,
+    Remembers,
     affordable_rows,
     more_like,
     more_like_topics,
@@ -20,7 +21,7 @@ Step = dict[str, Any] | Callable[[EvalReport], dict[str, Any] | None]
 """An operation, or what makes one of the budgets in a report; None of nothing that can be done."""
 
 
-class Recipe:
+class Recipe(Remembers):
     """Plays a list of operations, then submits."""
 
     name = "recipe"
@@ -121,6 +122,7 @@ class Headroom(Recipe):
     """Sees the base's report and none after it: rows go where the base is wrong."""
 
     name = "headroom"
+    remembered = ("queue", "planned")
 
     def plan(self, briefing: Briefing) -> Sequence[Step]:
         """Waits for the report."""

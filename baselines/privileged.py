@@ -17,7 +17,7 @@ import numpy as np
 from dataenv.errors import ConfigError
 from dataenv.evaluation import EvalReport
 from dataenv.hashing import seed_of
-from dataenv.policy import Briefing, more_like_topics
+from dataenv.policy import Briefing, Remembers, more_like_topics
 
 WAYS: dict[str, tuple[str, tuple[dict[str, Any], ...]]] = {
     "plain": ("", ()),
@@ -128,7 +128,7 @@ def _towards(chances: Mapping[str, float], chosen: Sequence[str]) -> dict[str, f
     }
 
 
-class Privileged:
+class Privileged(Remembers):
     """The cross-entropy method over allocations, checks, styles and orders, on hidden scores.
 
     Args:
@@ -137,6 +137,7 @@ class Privileged:
     """
 
     name = "privileged"
+    remembered = ("queue", "cost")
 
     def __init__(self, population: int = 12, generations: int = 4, elite: int = 4) -> None:
         self.population, self.generations, self.elite = population, generations, elite

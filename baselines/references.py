@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from dataenv.evaluation import EvalReport
-from dataenv.policy import Briefing
+from dataenv.policy import Briefing, Remembers
 
 
-class MatchedClean:
+class MatchedClean(Remembers):
     """Clean rows drawn from the private distribution, as many as training takes."""
 
     name = "matched_clean"

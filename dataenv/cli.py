@@ -18,29 +18,56 @@ if TYPE_CHECKING:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Runs one episode."""
+    """Runs one episode, or goes on with one."""
     from dataenv.registry import make_policy
+    from dataenv.runs.folder import read_plan
     from dataenv.runs.runner import dry_run, run_to_folder
 
-    config = _config_of(arguments)
+    fresh: dict[str, Any] = {"seed": 0, "options": {}}
+    plan = read_plan(arguments.resume) if arguments.resume else fresh
+    config = _run_config(arguments, plan.get("config"))
     if arguments.dry_run:
         print(json.dumps(dry_run(config), indent=1))
         return 0
-    policy = make_policy(arguments.policy)
-    options = {} if arguments.target is None else {"target": arguments.target}
-    result = run_to_folder(config, policy, arguments.seed, arguments.out, options=options)
+    made_by = arguments.policy or plan.get("policy")
+    if not made_by:
+        raise ConfigError("name who is to decide: --policy; see `dataenv list`")
+    seed = plan["seed"] if arguments.seed is None else arguments.seed
+    options = plan["options"] if arguments.target is None else {"target": arguments.target}
+    policy, out = make_policy(made_by), arguments.resume or arguments.out
+    result = run_to_folder(
+        config, policy, seed, out, options=options, made_by=made_by, resume=bool(arguments.resume)
+    )
     print(summary(result))
-    print(f"records: {arguments.out}")
+    print(f"records: {out}")
     return 0
+
+
+def _run_config(arguments: argparse.Namespace, started_with: dict[str, Any] | None) -> EnvConfig:
+    """The configuration that the arguments name; what they leave open is as the run was started."""
+    from dataenv.config import from_mapping, override
+    from dataenv.presets import EnvConfig
+
+    if arguments.config or arguments.task:
+        return _config_of(arguments)
+    if started_with is None:
+        raise ConfigError(
+            "name what to run: --task or --config; or a run that was cut off: --resume"
+        )
+    mapping = {**started_with, **_chosen_fields(arguments)}
+    return override(from_mapping(EnvConfig, mapping), arguments.set)
+
+
+def _chosen_fields(arguments: argparse.Namespace) -> dict[str, str]:
+    chosen = {name: getattr(arguments, name) for name in ("student", "teacher", "split")}
+    return {name: value for name, value in chosen.items() if value is not None}
 
 
 def _config_of(arguments: argparse.Namespace) -> EnvConfig:
     """What ``--task`` or a file, ``--set`` and their like say."""
     from dataenv.registry import config_from_file, env_config
 
-    chosen = {name: getattr(arguments, name) for name in ("student", "teacher", "split")}
-    fields = {name: value for name, value in chosen.items() if value is not None}
-    defaults = {"split": "test"}
+    fields, defaults = _chosen_fields(arguments), {"split": "test"}
     if arguments.config:
         return config_from_file(arguments.config, arguments.set, defaults, **fields)
     return env_config(arguments.task, arguments.set, **{**defaults, **fields})
@@ -262,12 +289,21 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(dest="verb", required=True)
     one = verbs.add_parser("run", help="run one episode of a policy and write its records")
     one.set_defaults(call=run)
-    what = one.add_mutually_exclusive_group(required=True)
+    what = one.add_mutually_exclusive_group()
     what.add_argument("--config", type=Path, help="a YAML file: task, and fields to change")
     _add_configuration(one, what)
-    one.add_argument("--policy", required=True, help="a name, or path/to/file.py:ClassName")
-    one.add_argument("--seed", type=int, default=0)
-    one.add_argument("--out", type=Path, default=Path("runs/latest"), help="folder for the records")
+    one.add_argument("--policy", help="a name, or path/to/file.py:ClassName")
+    one.add_argument("--seed", type=int, help="default: 0")
+    where = one.add_mutually_exclusive_group()
+    where.add_argument(
+        "--out",
+        type=Path,
+        default=Path("runs/latest"),
+        help="folder for the records; a finished run in it is replaced",
+    )
+    where.add_argument(
+        "--resume", type=Path, metavar="DIR", help="go on with the run there that was cut off"
+    )
     one.add_argument("--target", type=int, help="a target's number; drawn from the seed if absent")
     one.add_argument("--dry-run", action="store_true", help="say what the run may cost, and stop")
     check = verbs.add_parser("doctor", help="say what is missing for a run, before it starts")

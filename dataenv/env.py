@@ -57,7 +57,7 @@ class DataEnv(gym.Env):
 
     ## Arguments
     Fields of `EnvConfig` as keyword arguments, or a `config`; `student` may also be one that is loaded
-    already. ``reset(options=...)`` takes ``split`` and ``target``
+    already, and `cache` one that others share. ``reset(options=...)`` takes ``split`` and ``target``
     (a target's number) and ``teacher`` (rates of `TeacherProfile`).
 
     ## Version History
@@ -71,6 +71,7 @@ class DataEnv(gym.Env):
         render_mode: str | None = None,
         config: EnvConfig | None = None,
         student: Student | str | None = None,
+        cache: Cache | None = None,
         **fields: Any,
     ) -> None:
         if isinstance(student, str):
@@ -85,7 +86,8 @@ class DataEnv(gym.Env):
         self.observation_space = observation_space()
         self._student = student
         self._state: EpisodeState | None = None
-        self._cache = Cache()
+        self._choice: int | None = None
+        self._cache = cache or Cache()
         self.broker: Broker
         self.outcome: Outcome | None = None
         self.seconds = {"train": 0.0, "decode": 0.0, "teacher": 0.0}
@@ -187,6 +189,8 @@ class DataEnv(gym.Env):
         self._begin(state, snapshot["rates"], Scores.from_dict(snapshot["base"]))
         self.broker.restore(snapshot["broker"])
         self.outcome = Outcome.from_dict(snapshot["outcome"]) if snapshot["outcome"] else None
+        if self.outcome and self.outcome.evaluation:
+            self._choice = self.outcome.evaluation - 1
         self._refresh()
         return self._observation(), self._info()
 
@@ -324,7 +328,7 @@ class DataEnv(gym.Env):
         """Sets up all that follows from config, target and key."""
         config = self.config
         self._state, self._rates = state, rates
-        self._choice: int | None = None
+        self._choice = None
         self.outcome = None
         self.task: Task = self._cache.remember(
             digest("task", state.target), lambda: self._world.task(state.target)

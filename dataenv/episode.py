@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from dataenv.evaluation import Evaluation
+from dataenv.evaluation import Evaluation, as_tuples
 from dataenv.operations import Effect
 from dataenv.rows import WorkingSet
 
@@ -26,7 +26,7 @@ class Scores:
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
         return {
-            **asdict(self),
+            **vars(self),
             "rows": self.rows.to_dict(),
             "public": self.public.to_dict(),
             "reward": self.reward.to_dict(),
@@ -155,8 +155,4 @@ def _plain(value: Any) -> Any:
 
 def _tuples(data: dict[str, Any]) -> dict[str, Any]:
     """The lists of JSON as the tuples that they were."""
-    return {name: _as_tuple(value) for name, value in data.items()}
-
-
-def _as_tuple(value: Any) -> Any:
-    return tuple(_as_tuple(each) for each in value) if isinstance(value, list | tuple) else value
+    return {name: as_tuples(value) for name, value in data.items()}

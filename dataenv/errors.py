@@ -51,5 +51,10 @@ class TrainingFault(EnvironmentFault):
     """Training crashed for a reason that is not in the data."""
 
 
+class StoreFault(EnvironmentFault):
+    """The store of a run cannot be read or written: another process has it, the disk is full, or it
+    is damaged."""
+
+
 class FetchError(DataEnvError, RuntimeError):
     """Something that is needed could not be fetched; the message says from where and why."""

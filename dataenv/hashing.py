@@ -22,3 +22,15 @@ def rng_of(*parts: Any) -> random.Random:
 def seed_of(*parts: Any) -> int:
     """A seed below 2**63 that depends on nothing but the parts."""
     return int(digest(*parts, size=8), 16) >> 1
+
+
+def rng_state(rng: random.Random) -> list[Any]:
+    """Where a random source stands, as plain values."""
+    version, words, gauss = rng.getstate()
+    return [version, list(words), gauss]
+
+
+def set_rng_state(rng: random.Random, state: list[Any]) -> None:
+    """The inverse of `rng_state`."""
+    version, words, gauss = state
+    rng.setstate((version, tuple(words), gauss))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -9,6 +10,7 @@ from typing import Any, Protocol
 from dataenv.env import DataEnv
 from dataenv.episode import Outcome
 from dataenv.evaluation import EvalReport
+from dataenv.hashing import rng_state, set_rng_state
 from dataenv.tasks.base import Task
 
 
@@ -31,7 +33,13 @@ class Briefing:
 
 
 class Policy(Protocol):
-    """Whatever chooses operations."""
+    """Whatever chooses operations.
+
+    A policy that is to go on after a kill, in the middle of an episode, also has either
+    ``state_dict()``, plain values, and ``load_state_dict(state)``; or
+    ``observe(observation, report, action)``, which is told what it did before. Its `begin` comes
+    first in both cases. It is never asked again for what it chose already. See `Remembers`.
+    """
 
     name: str
 
@@ -42,6 +50,26 @@ class Policy(Protocol):
     def act(self, observation: Mapping[str, Any], report: EvalReport) -> dict[str, Any]:
         """The next operation."""
         ...
+
+
+class Remembers:
+    """A policy whose memory is some of its attributes: plain values, and random sources."""
+
+    remembered: tuple[str, ...] = ("queue",)
+    """Their names."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What it remembers, as plain values."""
+        held = {name: getattr(self, name) for name in self.remembered}
+        return {k: rng_state(v) if isinstance(v, random.Random) else v for k, v in held.items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        for name in self.remembered:
+            if isinstance(getattr(self, name, None), random.Random):
+                set_rng_state(getattr(self, name), state[name])
+            else:
+                setattr(self, name, state[name])
 
 
 LARGEST_REQUEST = 256
@@ -111,6 +139,26 @@ def briefing_of(env: DataEnv, seed: int) -> Briefing:
     return Briefing(visible, limits, prices, seed)
 
 
+@dataclass
+class Progress:
+    """An episode on its way.
+
+    Args:
+        observation, report: The newest.
+        steps: Records of the steps so far.
+        total: Their reward.
+        chosen: An action that was chosen before a kill, and is to be carried out now.
+        outcome: There when the episode is over.
+    """
+
+    observation: Mapping[str, Any]
+    report: EvalReport
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    total: float = 0.0
+    chosen: dict[str, Any] | None = None
+    outcome: Outcome | None = None
+
+
 def run_episode(
     env: DataEnv,
     policy: Policy,
@@ -127,24 +175,60 @@ def run_episode(
         options: Passed to `reset`.
         on_step: Called with the record of every step.
     """
+    progress = begin_episode(env, policy, seed, options)
+    return play_on(env, policy, progress, on_step=on_step)
+
+
+def begin_episode(
+    env: DataEnv,
+    policy: Policy,
+    seed: int,
+    options: dict[str, Any] | None = None,
+    on_reset: Callable[[], None] | None = None,
+) -> Progress:
+    """Resets the environment, calls `on_reset`, and introduces the policy; see `run_episode`."""
     observation, info = env.reset(seed=seed, options=options)
+    if on_reset:
+        on_reset()
     policy.begin(briefing_of(env, seed))
     if hasattr(policy, "use_reference"):  # references are no competitors and may see more
         env.mark_privileged()
         policy.use_reference(env)
-    steps: list[dict[str, Any]] = []
-    total, done = 0.0, False
-    while not done:
-        action = policy.act(observation, info["report"])
-        observation, reward, terminated, truncated, info = env.step(action)
-        total, done = total + reward, terminated or truncated
+    return Progress(observation, info["report"])
+
+
+def play_on(
+    env: DataEnv,
+    policy: Policy,
+    progress: Progress,
+    on_choice: Callable[[dict[str, Any]], None] | None = None,
+    on_step: Callable[[dict[str, Any]], None] | None = None,
+) -> Episode:
+    """Plays an episode that has begun to its end.
+
+    Args:
+        env: The environment.
+        policy: The controller.
+        progress: Where the episode stands; kept up to date.
+        on_choice: Called with every action that the policy has chosen, before it is carried out.
+        on_step: Called with the record of every step.
+    """
+    while not progress.outcome:
+        action, progress.chosen = progress.chosen, None
+        if action is None:
+            action = policy.act(progress.observation, progress.report)
+            if on_choice:
+                on_choice(action)
+        progress.observation, reward, _, _, info = env.step(action)
+        progress.report, progress.outcome = info["report"], info.get("outcome")
         record = {
-            "step": len(steps) + 1,
+            "step": len(progress.steps) + 1,
             "action": action,
             "reward": reward,
-            "report": info["report"].to_dict(),
+            "report": progress.report.to_dict(),
         }
-        steps.append(record)
+        progress.steps.append(record)
+        progress.total += reward
         if on_step:
             on_step(record)
-    return Episode(info["outcome"], total, steps)
+    return Episode(progress.outcome, progress.total, progress.steps)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +62,7 @@ class Row:
 
     def to_dict(self) -> dict[str, Any]:
         """The row with its provenance, as plain values."""
-        return {**self.to_entry(), "id": self.id, "provenance": asdict(self.provenance)}
+        return {**self.to_entry(), "id": self.id, "provenance": dict(vars(self.provenance))}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Row:

@@ -11,7 +11,7 @@ from typing import Any
 
 from dataenv.evaluation import EvalReport, Slice
 from dataenv.hashing import rng_of
-from dataenv.policy import Briefing, more_like
+from dataenv.policy import Briefing, Remembers, more_like
 
 ROUND_SHARES = (0.5, 0.4, 0.5, 1.0)
 """Share of the calls left that each round spends."""
@@ -72,6 +72,17 @@ class Belief:
             for (pace, chance), weak in product(PACES.items(), (False, True))
         }
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"base": self.base, "items": self.items, "odds": [*self.odds.values()]}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Belief:
+        """The inverse of `to_dict`."""
+        belief = cls(data["base"], data["items"])
+        belief.odds = dict(zip(belief.odds, data["odds"], strict=True))
+        return belief
+
     def expected(self, rows: Held) -> float:
         """The score that rows lead to, over all hypotheses."""
         return sum(p * self._score(rows, *which) for which, p in self.odds.items())
@@ -121,7 +132,7 @@ def _binomial(right: float, count: float, chance: float) -> float:
     return right * math.log(p) + (count - right) * math.log(1 - p)
 
 
-class FeedbackPolicy:
+class FeedbackPolicy(Remembers):
     """Spends where the reports so far promise most, a few rows at a time.
 
     After every evaluation each topic's belief is updated, by the score that its rows led to and by how
@@ -132,6 +143,7 @@ class FeedbackPolicy:
     """
 
     name = "feedback"
+    remembered = ("rng", "queue", "last", "solved", "written", "rounds", "evaluation", "size")
 
     def begin(self, briefing: Briefing) -> None:
         """Forgets everything."""
@@ -143,6 +155,17 @@ class FeedbackPolicy:
         self.solved: Counter[str] = Counter()
         self.written: dict[str, tuple[float, int]] = {}
         self.rounds, self.evaluation, self.size = 0, -1, -1
+
+    def state_dict(self) -> dict[str, Any]:
+        """Its beliefs and plans."""
+        beliefs = {topic: each.to_dict() for topic, each in self.beliefs.items()}
+        return {**super().state_dict(), "beliefs": beliefs}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        super().load_state_dict(state)
+        self.solved = Counter(self.solved)
+        self.beliefs = {topic: Belief.from_dict(each) for topic, each in state["beliefs"].items()}
 
     def act(self, observation: Mapping[str, Any], report: EvalReport) -> dict[str, Any]:
         """The next operation of the round, or a new round."""

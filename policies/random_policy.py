@@ -7,15 +7,16 @@ from typing import Any
 
 from dataenv.evaluation import EvalReport
 from dataenv.hashing import rng_of
-from dataenv.policy import Briefing
+from dataenv.policy import Briefing, Remembers
 
 AMOUNTS = (16, 32, 64)
 
 
-class RandomPolicy:
+class RandomPolicy(Remembers):
     """Spends its budgets without looking at scores: topics, amounts and checks by chance."""
 
     name = "random"
+    remembered = ("rng",)
 
     def begin(self, briefing: Briefing) -> None:
         """Seeds its choices."""

@@ -9,6 +9,7 @@ import argparse
 from pathlib import Path
 
 from dataenv.registry import env_config, make_policy
+from dataenv.runs.folder import is_unfinished
 from dataenv.runs.runner import run_to_folder
 
 CONTROLLERS = ("random", "mirror", "feedback")
@@ -33,7 +34,10 @@ def table(results: list[dict]) -> str:
 def main(task: str, seed: int, out: Path) -> list[dict]:
     """Runs the controllers and prints what came of it."""
     config = env_config(task)
-    results = [run_to_folder(config, make_policy(name), seed, out / name) for name in CONTROLLERS]
+    results = [
+        run_to_folder(config, make_policy(name), seed, out / name, resume=is_unfinished(out / name))
+        for name in CONTROLLERS
+    ]
     print(f"\n{task}, target {results[0]['target']}, student {config.student}\n")
     print(table(results))
     best = max(results, key=lambda result: result["final"]["private"])

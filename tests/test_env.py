@@ -132,6 +132,14 @@ print(json.dumps([[s[1], s[4]["report"].to_dict(), {{k: v.tolist() for k, v in s
     assert found == json.loads(json.dumps(wanted))
 
 
+def test_a_snapshot_of_the_end_knows_which_set_was_submitted(make_env):
+    env, other = make_env(), make_env()
+    env.reset(seed=7)
+    play(env, [*PLAN[:3], PLAN[0], {"op": "train"}, {"op": "submit", "evaluation": 2}])
+    other.restore(json.loads(json.dumps(env.snapshot())))
+    assert env.evaluations[0].rows.digest != env.submission().digest == other.submission().digest
+
+
 def test_a_fork_does_not_touch_its_parent(make_env):
     env = make_env()
     env.reset(seed=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import sys
@@ -12,12 +13,17 @@ from typing import Any, TextIO
 
 from dataenv import __version__
 from dataenv.env import DataEnv
+from dataenv.errors import EnvironmentFault, StoreFault
 from dataenv.evaluation import evaluate
 from dataenv.lock import name_of_worlds
-from dataenv.policy import Episode, run_episode
+from dataenv.policy import Episode, begin_episode, play_on
 from dataenv.presets import OFFLINE, EnvConfig
 from dataenv.quality.submissions import quality_of
 from dataenv.rows import Row, WorkingSet
+from dataenv.runs.files import reach
+from dataenv.runs.folder import PICTURE, RESULT, STEPS, open_run
+from dataenv.runs.recorder import RECORD, Recorder, StoredCache
+from dataenv.runs.store import RunStore
 from dataenv.statistics import smallest_detectable_gain
 from dataenv.students import student_of
 from dataenv.submission import SUBMISSION, SUBMISSION_ROWS, write_rows
@@ -32,42 +38,80 @@ def run_to_folder(
     *,
     options: dict[str, Any] | None = None,
     quiet: bool = False,
+    made_by: str | None = None,
+    resume: bool = False,
 ) -> dict[str, Any]:
-    """Runs one episode and writes its records.
+    """Runs one episode and writes its records, so that it can go on after a kill.
 
     Args:
         config: Of the environment.
         policy: The controller.
         seed: Of the episode.
         out: Folder for ``result.json``, ``steps.jsonl``, ``submission.json``, the same with provenance
-            (``submission_rows.jsonl``), ``scores.png``.
+            (``submission_rows.jsonl``), ``scores.png`` and the run's store. A run in it is replaced
+            if it is finished, or never began.
         options: Passed to `DataEnv.reset`.
         quiet: No progress line on stderr.
+        made_by: What `make_policy` made the policy of; its name, if absent.
+        resume: Go on with the run in the folder.
 
     Returns:
         The content of ``result.json``.
+
+    Raises:
+        ConfigError: There is an unfinished run, or none to resume, or one of other settings.
+        StoreFault: Another process runs it, or it cannot be written.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    env = DataEnv(config=config)
-    began = time.monotonic()
-    with (out / "steps.jsonl").open("w") as steps:
+    plan = plan_of(config, made_by or policy.name, seed, options)
+    with open_run(out, plan, resume) as store:
+        if not store.last("end"):
+            try:
+                _play(store, config, policy, seed, options, quiet)
+            except EnvironmentFault as fault:
+                _note_fault(store, fault)
+                raise
+        return write_views(store, out)
+
+
+def _note_fault(store: RunStore, fault: EnvironmentFault) -> None:
+    with contextlib.suppress(StoreFault):  # which may be the fault itself
+        store.append("fault", {"kind": type(fault).__name__, "message": str(fault)})
+    sys.stderr.write(f"the run was cut off; go on with `dataenv run --resume {store.folder}`\n")
+
+
+def _play(
+    store: RunStore,
+    config: EnvConfig,
+    policy: Any,
+    seed: int,
+    options: dict[str, Any] | None,
+    quiet: bool,
+) -> None:
+    """Plays the run in a store to its end."""
+    env = DataEnv(config=config, cache=StoredCache(store))
+    if not quiet:
+        sys.stderr.write(f"student {env.student.name}: {env.student.placement}\n")
+    recorder = Recorder(store, env, policy, seed)
+    progress = recorder.resume()
+    if not progress:
+        progress = begin_episode(env, policy, seed, options, recorder.attach)
+        recorder.began(progress)
+    with (store.folder / STEPS).open("w", encoding="utf-8") as view:
+        view.writelines(json.dumps(record) + "\n" for record in progress.steps)
 
         def on_step(record: dict[str, Any]) -> None:
-            steps.write(json.dumps(record) + "\n")
-            steps.flush()
+            recorder.stepped(progress)
+            view.write(json.dumps(record) + "\n")
+            view.flush()
             if not quiet:
                 _progress(record, config, policy.name, sys.stderr)
 
-        episode = run_episode(env, policy, seed, options, on_step)
+        episode = play_on(env, policy, progress, recorder.chose, on_step)
     if not quiet:
         sys.stderr.write("\n")
-    seconds = time.monotonic() - began
-    result = result_of(env, episode, policy.name, seed, seconds) | {"quality": quality_of(env)}
-    write_json(out / "result.json", result)
-    write_json(out / SUBMISSION, env.submission().to_submission())
-    write_rows(out / SUBMISSION_ROWS, env.submission())
-    draw_scores(episode.steps, result, out / "scores.png")
-    return result
+    result = result_of(env, episode, policy.name, seed, recorder.seconds)
+    submission = store.put(env.submission().to_dict())
+    store.append("end", {"result": result | {"quality": quality_of(env)}, "submission": submission})
 
 
 def result_of(
@@ -93,6 +137,7 @@ def result_of(
         "target_number": env.target_number,
         "policy": policy,
         "student": env.student.name,
+        "placement": str(env.student.placement),
         "teacher": env.broker.teacher.name,
         "seed": seed,
         "key": env.key,
@@ -120,6 +165,36 @@ def result_of(
         "versions": versions(),
         "worlds": name_of_worlds() if env.config.domain in OFFLINE else None,
     }
+
+
+def plan_of(
+    config: EnvConfig, policy: str, seed: int, options: dict[str, Any] | None
+) -> dict[str, Any]:
+    """All that decides how a run goes, as plain values: what must be the same to resume it."""
+    plan = {
+        "config": asdict(config),
+        "policy": policy,
+        "seed": seed,
+        "options": options or {},
+        "versions": versions(),
+        "worlds": name_of_worlds() if config.domain in OFFLINE else None,
+    }
+    return json.loads(json.dumps(plan))
+
+
+def write_views(store: RunStore, folder: Path) -> dict[str, Any]:
+    """Writes the records of a finished run from its store, and returns the result."""
+    end = store.events("end")[-1].data
+    records = [{name: each.data[name] for name in RECORD} for each in store.events("step")]
+    write_json(folder / RESULT, end["result"])
+    reach("after_view")
+    rows = WorkingSet.from_dict(store.get(end["submission"]))
+    write_json(folder / SUBMISSION, rows.to_submission())
+    write_rows(folder / SUBMISSION_ROWS, rows)
+    with (folder / STEPS).open("w", encoding="utf-8") as out:
+        out.writelines(json.dumps(record) + "\n" for record in records)
+    draw_scores(records, end["result"], folder / PICTURE)
+    return end["result"]
 
 
 def versions() -> dict[str, str]:

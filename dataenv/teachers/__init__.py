@@ -36,6 +36,11 @@ def teacher_rates(name: str) -> dict[str, float]:
     return dict(TEACHERS[name])
 
 
+def in_process(name: str) -> bool:
+    """Whether a teacher answers within this process, so that nobody has seen a call that died with it."""
+    return name.startswith("procedural")
+
+
 def served_teacher(config: EnvConfig) -> Teacher:
     """The teacher behind the endpoint of a configuration, or the tape of one.
 

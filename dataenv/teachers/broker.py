@@ -12,6 +12,7 @@ from typing import Any
 from dataenv.errors import BudgetExhausted, InvalidAction, TeacherUnavailable
 from dataenv.hashing import digest
 from dataenv.teachers.base import CallError, ChatRequest, Completion, Teacher
+from dataenv.teachers.ledger import Ledger, MemoryLedger
 
 TEACHER = "teacher"
 """The name of the teacher itself among those who may be asked."""
@@ -69,6 +70,8 @@ class Broker:
         key: The episode's key, part of every call's key.
         experts: Others who may be asked, by name.
         patience: How often a request is sent again that failed for reasons of the server's.
+
+    `ledger` is the account that is charged; another may take its place before the first call.
     """
 
     def __init__(
@@ -82,9 +85,14 @@ class Broker:
         self.teacher, self.limit, self.key = teacher, limit, key
         self.experts = dict(experts or {})
         self.patience = patience or Patience()
-        self.used = 0
+        self.ledger: Ledger = MemoryLedger()
         self.tokens = 0
         self._asked: dict[str, int] = {}
+
+    @property
+    def used(self) -> int:
+        """Calls charged."""
+        return self.ledger.used
 
     @property
     def left(self) -> int:
@@ -133,10 +141,10 @@ class Broker:
         self.require(price * len(requests))
         numbered = [self._numbered(request, expert) for request in requests]
         teacher = self.teacher if expert == TEACHER else self.experts[expert].teacher
-        results = self._insist(teacher, numbered, price)
+        keys = [digest(self.key, expert, request.key, size=8) for request in numbered]
+        results = self._insist(teacher, numbered, keys, price)
         stamped = [
-            dataclasses.replace(result, call=digest(self.key, expert, request.key, size=8))
-            for request, result in zip(numbered, results, strict=True)
+            dataclasses.replace(result, call=key) for key, result in zip(keys, results, strict=True)
         ]
         self.tokens += sum(r.completion_tokens for r in stamped if isinstance(r, Completion))
         silent = [r for r in stamped if isinstance(r, CallError) and r.kind != "malformed"]
@@ -145,18 +153,19 @@ class Broker:
         return stamped
 
     def _insist(
-        self, teacher: Teacher, requests: Sequence[ChatRequest], price: int
+        self, teacher: Teacher, requests: Sequence[ChatRequest], keys: Sequence[str], price: int
     ) -> list[Completion | CallError]:
         """Sends requests until all are answered, or patience, time or calls have run out."""
         ends = time.monotonic() + self.patience.deadline_s
-        results: dict[int, Completion | CallError] = {}
-        waiting = list(range(len(requests)))
-        for attempt in range(self.patience.attempts):
-            self.used += price * len(waiting)
+        paid = {place: self.ledger.kept(key) for place, key in enumerate(keys)}
+        results: dict[int, Completion | CallError] = {p: r for p, r in paid.items() if r}
+        waiting = [place for place in range(len(requests)) if place not in results]
+        for attempt in range(self.patience.attempts if waiting else 0):
+            self.ledger.reserve([keys[place] for place in waiting], price)
             replies = teacher.complete([requests[place] for place in waiting])
+            self.ledger.settle(dict(zip([keys[p] for p in waiting], replies, strict=True)), price)
             results.update(zip(waiting, replies, strict=True))
             errors = {p: r for p in waiting if isinstance(r := results[p], CallError)}
-            self.used -= price * sum(not error.charged for error in errors.values())
             again = {place: error for place, error in errors.items() if error.kind in RETRIED}
             waiting = list(again)[: self.left // price]
             pause = self.patience.pause(
@@ -180,5 +189,5 @@ class Broker:
 
     def restore(self, state: dict[str, Any]) -> None:
         """The inverse of `state`."""
-        self.used, self.tokens = state["used"], state["tokens"]
+        self.ledger.used, self.tokens = state["used"], state["tokens"]
         self._asked = dict(state["asked"])

@@ -39,6 +39,8 @@ class Tape:
         self.name = teacher.name
         if mode == "replay" and not path.exists():
             raise ConfigError(f"there is no tape {str(path)!r} to replay; record one first")
+        if mode != "replay":
+            _end_where_a_kill_cut(path)
         self._kept: dict[str, deque[Completion | CallError]] = defaultdict(deque)
         for number, line in enumerate(
             path.read_text("utf-8").splitlines() if path.exists() else [], 1
@@ -93,3 +95,11 @@ class Tape:
                 self._kept[self._key(request)].append(reply)
                 line = {"key": self._key(request), "kind": kind, "value": asdict(reply)}
                 out.write(json.dumps(line) + "\n")
+
+
+def _end_where_a_kill_cut(path: Path) -> None:
+    """Takes away a last line that was not written to its end."""
+    content = path.read_bytes() if path.exists() else b""
+    if content and not content.endswith(b"\n"):
+        with path.open("r+b") as out:
+            out.truncate(content.rfind(b"\n") + 1)

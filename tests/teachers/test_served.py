@@ -229,6 +229,15 @@ def test_a_cache_asks_once_and_never_keeps_an_error_for_a_reply(tmp_path):
     assert [again[n] for n in (0, 1, 3)] == [first[n] for n in (0, 1, 3)]
 
 
+def test_a_line_that_a_kill_has_cut_is_asked_for_again(tmp_path):
+    path = tmp_path / "tape"
+    Tape(Counting(), path, "cache").complete(requests_of(2))
+    path.write_bytes(path.read_bytes()[:-5])
+    teacher = Counting()
+    Tape(teacher, path, "cache").complete(requests_of(2))
+    assert teacher.asked == 1 and len(path.read_text().splitlines()) == 2
+
+
 def test_a_replay_gives_what_was_recorded_errors_in_their_order(tmp_path):
     path = tmp_path / "deep" / "tape"
     record = Tape(Counting(), path, "record")
