@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from dataenv.evaluation import EvalReport
@@ -17,8 +17,8 @@ from dataenv.policy import (
     more_like_topics,
 )
 
-Step = dict[str, Any] | Callable[[EvalReport], dict[str, Any] | None]
-"""An operation, or what makes one of the budgets in a report; None of nothing that can be done."""
+REST = "rest"
+"""As the number of rows of a `rewrite`: as many as the calls that are left pay for."""
 
 
 class Recipe(Remembers):
@@ -29,39 +29,36 @@ class Recipe(Remembers):
     def begin(self, briefing: Briefing) -> None:
         """Writes the plan."""
         self.rng = rng_of(self.name, briefing.seed)
-        self.queue: list[Step] = list(self.plan(briefing))
+        self.prices = briefing.prices
+        self.queue = self.plan(briefing)
 
-    def plan(self, briefing: Briefing) -> Sequence[Step]:
+    def plan(self, briefing: Briefing) -> list[dict[str, Any]]:
         """The operations, without the submission."""
         raise NotImplementedError
 
     def act(self, observation: Mapping[str, Any], report: EvalReport) -> dict[str, Any]:
-        """The next of the plan."""
+        """The next of the plan that can be paid."""
         while self.queue:
-            step = self.queue.pop(0)
-            action = step(report) if callable(step) else step
-            if action:
+            action = self.queue.pop(0)
+            if action.get("n") == REST:
+                used, limit = dict(report.budget)["calls"]
+                action = {**action, "n": int((limit - used) // self.prices[action["by"]])}
+            if action.get("n") != 0:
                 return action
         return {"op": "submit"}
 
 
-def checked_and_trained(briefing: Briefing) -> list[Step]:
+def checked_and_trained(briefing: Briefing) -> list[dict[str, Any]]:
     """The end of a recipe: every row is checked by the teacher, and the calls that are left buy
     solutions of the dear second one for the first rows; without a teacher nobody can check."""
-    check: list[Step] = [{"op": "verify"}] if briefing.limits["calls"] else []
-    return [*check, {"op": "dedup"}, solve_with_the_rest(briefing), {"op": "train"}]
-
-
-def solve_with_the_rest(briefing: Briefing) -> Step:
-    """Spends all calls that are left on the second teacher, if there is one."""
-    price = briefing.prices.get("second")
-
-    def step(report: EvalReport) -> dict[str, Any] | None:
-        used, limit = dict(report.budget)["calls"]
-        rows = int((limit - used) // price) if price else 0
-        return {"op": "rewrite", "to": "worked", "by": "second", "n": rows} if rows else None
-
-    return step
+    check = [{"op": "verify"}] if briefing.limits["calls"] else []
+    solve = [{"op": "rewrite", "to": "worked", "by": "second", "n": REST}]
+    return [
+        *check,
+        {"op": "dedup"},
+        *(solve if "second" in briefing.prices else []),
+        {"op": "train"},
+    ]
 
 
 class RandomMix(Recipe):
@@ -69,7 +66,7 @@ class RandomMix(Recipe):
 
     name = "random_mix"
 
-    def plan(self, briefing: Briefing) -> Sequence[Step]:
+    def plan(self, briefing: Briefing) -> list[dict[str, Any]]:
         """As many rows as training takes, equally many a topic."""
         topics = briefing.task.topics
         calls, rows = (int(briefing.limits[name]) for name in ("calls", "max_rows"))
@@ -86,7 +83,7 @@ class Mirror(Recipe):
 
     name = "mirror"
 
-    def plan(self, briefing: Briefing) -> Sequence[Step]:
+    def plan(self, briefing: Briefing) -> list[dict[str, Any]]:
         """As many rows as calls write and check, in batches of as many examples as one takes."""
         return [*self.writes(briefing, affordable_rows(briefing)), *checked_and_trained(briefing)]
 
@@ -108,7 +105,7 @@ class MirrorSecond(Mirror):
 
     name = "mirror_second"
 
-    def plan(self, briefing: Briefing) -> Sequence[Step]:
+    def plan(self, briefing: Briefing) -> list[dict[str, Any]]:
         """As many rows as calls write and have solved; where there is no second, as `mirror`."""
         price = briefing.prices.get("second")
         rows = affordable_rows(briefing, price) if price else 0
@@ -124,7 +121,7 @@ class Headroom(Recipe):
     name = "headroom"
     remembered = ("queue", "planned")
 
-    def plan(self, briefing: Briefing) -> Sequence[Step]:
+    def plan(self, briefing: Briefing) -> list[dict[str, Any]]:
         """Waits for the report."""
         self.briefing, self.planned = briefing, False
         return []
@@ -136,7 +133,7 @@ class Headroom(Recipe):
             self.queue = self._by_errors(report)
         return super().act(observation, report)
 
-    def _by_errors(self, report: EvalReport) -> list[Step]:
+    def _by_errors(self, report: EvalReport) -> list[dict[str, Any]]:
         rows = affordable_rows(self.briefing)
         wrong = {each.name: each.n * (1 - each.score) for each in report.slices}
         total = sum(wrong.values()) or 1.0

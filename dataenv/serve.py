@@ -87,6 +87,7 @@ class TeacherServer(ChatServer):
 
     def __init__(self, teacher: Teacher, port: int = 0, host: str = "127.0.0.1") -> None:
         super().__init__(teacher.name, partial(_chat, teacher), port, host)
+        self.teacher = teacher
 
 
 def _chat(teacher: Teacher, body: dict[str, Any]) -> dict[str, Any]:
