@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,4 +81,6 @@ def with_adapter(model: Any, config: TrainingConfig, base: str) -> PeftModel:
         task_type="CAUSAL_LM",
         base_model_name_or_path=base,
     )
-    return get_peft_model(model, lora)  # type: ignore[return-value]
+    with warnings.catch_warnings():  # PEFT asks transformers in a way that is going out of use
+        warnings.simplefilter("ignore", FutureWarning)
+        return get_peft_model(model, lora)  # type: ignore[return-value]
