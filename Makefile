@@ -6,7 +6,7 @@ TORCH ?= torch==2.13.0
 export OMP_WAIT_POLICY ?= PASSIVE
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: install demo test test-full fix check clean
+.PHONY: install system demo test test-full fix check clean
 
 install: $(VENV)/.installed
 
@@ -20,10 +20,15 @@ $(VENV)/.installed: pyproject.toml
 demo: install
 	$(BIN)/python scripts/demo.py
 
-test: install
+# What the tests need of the system: strace counts what reaches the disk.
+SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+system:
+	command -v strace >/dev/null || $(SUDO) apt-get install -y strace
+
+test: install system
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
-test-full: install
+test-full: install system
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 fix: install

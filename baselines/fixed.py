@@ -8,6 +8,7 @@ from typing import Any
 from dataenv.evaluation import EvalReport
 from dataenv.hashing import rng_of
 from dataenv.policy import (
+    LARGEST_CHANGE,
     LARGEST_LIKE,
     LARGEST_REQUEST,
     Briefing,
@@ -42,7 +43,8 @@ class Recipe(Remembers):
             action = self.queue.pop(0)
             if action.get("n") == REST:
                 used, limit = dict(report.budget)["calls"]
-                action = {**action, "n": int((limit - used) // self.prices[action["by"]])}
+                rows = int((limit - used) // self.prices[action["by"]])
+                action = {**action, "n": min(rows, LARGEST_CHANGE)}
             if action.get("n") != 0:
                 return action
         return {"op": "submit"}

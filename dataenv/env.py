@@ -107,6 +107,16 @@ class DataEnv(gym.Env):
         self._begin(EpisodeState(target=target, key=key), rates)
         return self._observation(), self._info()
 
+    def check(self, options: dict[str, Any] | None = None) -> None:
+        """Finds out whether an episode can begin, and begins none.
+
+        Raises:
+            ConfigError: What `reset` would raise, of the student, the task, the teacher or `options`.
+        """
+        _, rates = self._read_options(options or {})
+        self._world.teachers("check", rates)
+        _ = self.student
+
     def step(self, action: Any):
         """Carries out one operation. Never raises for a bad action."""
         state = self._running()

@@ -148,6 +148,8 @@ def loggable(action: Any) -> Any:
 def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
     if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
         return value.item()
     return value if isinstance(value, str | int | float | bool | None) else repr(value)[:200]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from dataenv.env import DataEnv
-from dataenv.episode import Outcome
+from dataenv.episode import Outcome, loggable
 from dataenv.evaluation import EvalReport
 from dataenv.hashing import rng_state, set_rng_state
 from dataenv.tasks.base import Task
@@ -74,6 +74,8 @@ class Remembers:
 
 LARGEST_REQUEST = 256
 """Rows that one `generate` or `draw` brings in at most."""
+LARGEST_CHANGE = 4096
+"""Rows that one `rewrite` or `verify` takes at most."""
 LARGEST_LIKE = 64
 """Examples that one of them takes."""
 
@@ -223,7 +225,7 @@ def play_on(
         progress.report, progress.outcome = info["report"], info.get("outcome")
         record = {
             "step": len(progress.steps) + 1,
-            "action": action,
+            "action": loggable(action),
             "reward": reward,
             "report": progress.report.to_dict(),
         }

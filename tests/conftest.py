@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -32,6 +33,11 @@ TINY = {
     "training": TrainingConfig(epochs=1),
     "decoding": DecodingConfig(max_new_tokens=8),
 }
+
+
+def heeds_interrupts() -> None:
+    """For a child process: what runs in the background has inherited deaf ears."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

@@ -34,6 +34,15 @@ def test_recipes_fill_and_check_a_set_of_many_rows(name, make_env):
     assert sum(checked) >= 0.95 * len(checked)  # what drifted into another topic may go unchecked
 
 
+@pytest.mark.parametrize("name", ["random_mix", "mirror", "mirror_second", "headroom"])
+def test_recipes_ask_for_no_more_than_an_operation_takes(name, make_env):
+    env = make_env(min_rows=10, max_rows=40, calls=50_000)
+    steps = run_episode(env, make_policy(name), seed=0).steps
+    rich = [step["action"] for step in steps if step["action"].get("by") == "second"]
+    assert not any(step["report"]["error"] for step in steps)
+    assert all(action["n"] <= 4096 for action in rich) and len(rich) == (name != "random_mix")
+
+
 def test_shuffled_feedback_reads_every_topic_as_another(make_env):
     env = make_env()
     report = env.reset(seed=2)[1]["report"]

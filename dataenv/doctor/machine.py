@@ -80,8 +80,16 @@ def free_memory() -> int:
     group = Path("/sys/fs/cgroup")
     limit, used = group / "memory.max", group / "memory.current"
     if limit.is_file() and limit.read_text().strip().isdigit():
-        free = min(free, int(limit.read_text()) - int(used.read_text()))
-    return free
+        held = int(used.read_text()) - _file_cache(group / "memory.stat")
+        free = min(free, int(limit.read_text()) - held)
+    return max(0, free)
+
+
+def _file_cache(statistics: Path) -> int:
+    """Bytes of a control group that hold files and are given up when they are needed."""
+    lines = statistics.read_text().splitlines() if statistics.is_file() else []
+    found = dict(line.split()[:2] for line in lines)
+    return int(found.get("inactive_file", 0))
 
 
 def _free_on_gpus(device: str, processes: int) -> int:

@@ -145,12 +145,22 @@ def data(config: EnvConfig) -> Finding:
     if config.domain in OFFLINE:
         return Finding("data", True, f"{config.domain} comes with the package")
     if config.domain not in BENCHMARK_IDS.values():
-        return Finding("data", True, f"the task folder {config.domain}")
+        return _data_of_task(config)
     from dataenv.tasks.benchmarks import data_folder
 
     if data_folder(config.domain) is None:
         return _data_of_hub(config.domain)
     return _data_of_folder(config)
+
+
+def _data_of_task(config: EnvConfig) -> Finding:
+    from dataenv.world import task_of
+
+    try:
+        task = task_of(config, 0)
+    except ConfigError as error:
+        return Finding("data", False, str(error), "mend it, or name another task")
+    return Finding("data", True, f"{len(task.public)} public items in {config.domain}")
 
 
 def _data_of_folder(config: EnvConfig) -> Finding:

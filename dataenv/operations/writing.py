@@ -190,15 +190,15 @@ def _rewritten(row: Row, op: Rewrite, reply: Completion | CallError, tools: Tool
     return dataclasses.replace(row, output=text_field(data, "output"), provenance=origin)
 
 
-def read(reply: Completion | CallError) -> dict:
-    """The JSON object of a reply.
+def read(reply: Completion | CallError, wanted: str = "") -> dict:
+    """The JSON object of a reply; see `parse_object`.
 
     Raises:
         BadReply: There is none, or the call failed.
     """
     if isinstance(reply, CallError):
         raise BadReply(f"{reply.kind}: {reply.message}")
-    return parse_object(reply.text)
+    return parse_object(reply.text, wanted)
 
 
 def _add_written(

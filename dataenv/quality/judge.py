@@ -79,7 +79,7 @@ def _marks(replies: Sequence[Completion | CallError], name: str) -> list[float]:
     marks = []
     for reply in replies:
         try:
-            marks.append(_mark(read(reply), name))
+            marks.append(_mark(read(reply, name), name))  # the last: reasons may quote others
         except BadReply:
             continue
     return marks

@@ -18,7 +18,7 @@ from dataenv.naming import public_config, public_name
 from dataenv.presets import EnvConfig
 from dataenv.rows import Row
 from dataenv.students import STUDENTS
-from dataenv.students.fetch import ORIGINS
+from dataenv.students.fetch import ORIGINS, source_of
 
 TAGS = ("dataenv", "data-curation", "supervised-fine-tuning")
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"))
@@ -155,7 +155,7 @@ def _usage(student: str, has_adapter: bool) -> str:
         base = f"student_folder({base})"
     elif student in ORIGINS:
         lines.insert(0, "from dataenv.students.fetch import fetch")
-        base = f"fetch({base})"
+        base = f"fetch({base}, {source_of(student)!r})"
     return _code(
         [*lines, f"base = {load}({base})", 'model = PeftModel.from_pretrained(base, "PATH")']
     )
@@ -172,7 +172,7 @@ def _scores(story: Story) -> str:
             name,
             _score(result[name]["private"], result[name]["private_interval"]),
             f"{result[name]['public']:.3f}",
-            f"{result['retention'][name]:.3f}",
+            f"{result['retention'][name]:.3f}" if result["config"]["retention"] else "not asked",
         )
         for name in ("base", "final")
     ]

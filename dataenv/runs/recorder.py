@@ -7,6 +7,7 @@ not repeated: the log of actions, the evaluations, and how often each request wa
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import asdict
 from typing import Any, TypeVar
@@ -14,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from dataenv.env import DataEnv
-from dataenv.episode import Scores
+from dataenv.episode import Scores, loggable
 from dataenv.errors import ConfigError
 from dataenv.evaluation import EvalReport, Evaluation
 from dataenv.hashing import digest
@@ -59,11 +60,13 @@ class StoredCache(Cache):
 
     def _keep(self, key: str, made: T) -> T:
         if isinstance(made, Scores):
-            packed = packed_scores(self.store, made.to_dict())
-            self.store.append("evaluation", {"key": key, "scores": packed})
+            data = {"key": key, "scores": packed_scores(self.store, made.to_dict())}
         elif isinstance(made, Evaluation):
-            answers = self.store.put(made.to_dict())
-            self.store.append("evaluation", {"key": key, "answers": answers})
+            data = {"key": key, "answers": self.store.put(made.to_dict())}
+        else:
+            return made
+        self.store.append("evaluation", data)
+        self._there[key] = data  # what falls out of memory is read, not made anew
         return made
 
 
@@ -97,7 +100,7 @@ class Recorder:
         if self._moments:
             self._clock -= self._moments[-1].data["seconds"]["all"]
         self.ledger = StoreLedger(store, env.config.calls, len(self._moments))
-        if in_process(env.config.teacher):
+        if in_process(env.config.teacher) or env.config.tape_mode == "replay":
             self.ledger.void_open()
 
     @property
@@ -119,7 +122,7 @@ class Recorder:
         """Has an action written with the first call or evaluation that it leads to: what is paid for
         is not decided anew."""
         self._memory = _memory_of(self.policy)
-        self.store.announce("act", {"action": action, "policy": self._memory})
+        self.store.announce("act", {"action": loggable(action), "policy": self._memory})
         reach("after_choice")
 
     def stepped(self, progress: Progress) -> None:
@@ -228,7 +231,21 @@ class Recorder:
 
 
 def _memory_of(policy: Any) -> Any:
-    return policy.state_dict() if hasattr(policy, "state_dict") else None
+    """What a policy remembers.
+
+    Raises:
+        ConfigError: It is not made of plain values.
+    """
+    if not hasattr(policy, "state_dict"):
+        return None
+    memory = policy.state_dict()
+    try:
+        json.dumps(memory)
+    except TypeError as error:
+        raise ConfigError(
+            f"state_dict() of {policy.name} must give plain values, as JSON has them: {error}"
+        ) from error
+    return memory
 
 
 def _seen(data: dict[str, Any]) -> tuple[dict[str, np.ndarray], EvalReport]:

@@ -62,6 +62,8 @@ def run_to_folder(
         ConfigError: There is an unfinished run, or none to resume, or one of other settings.
         StoreFault: Another process runs it, or it cannot be written.
     """
+    if not resume:  # nothing is replaced by a run that cannot begin
+        DataEnv(config=config).check(options)
     plan = plan_of(config, made_by or policy.name, seed, options)
     with open_run(out, plan, resume) as store:
         if not store.last("end"):
@@ -201,7 +203,7 @@ def versions() -> dict[str, str]:
     """Versions of what results depend on."""
     from importlib.metadata import version
 
-    packages = ("gymnasium", "numpy", "torch", "transformers")
+    packages = ("accelerate", "gymnasium", "numpy", "peft", "torch", "transformers", "trl")
     return {
         "dataenv": __version__,
         "python": sys.version.split()[0],

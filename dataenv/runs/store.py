@@ -239,6 +239,8 @@ class RunStore:
                 f"{self.folder} cannot be used ({error}); what was acknowledged is safe: make room, or "
                 "mend what it names, and go on"
             ) from error
+        except sqlite3.ProgrammingError:
+            raise  # a misuse of ours, e.g. from another thread; nothing is wrong with the file
         except sqlite3.DatabaseError as error:
             raise StoreFault(f"{self.path} is damaged ({error}); start the run anew") from error
 

@@ -50,7 +50,7 @@ def load_student(
         student = LocalStudent(path, name, threads, device, dtype, attention)
     except ConfigError:
         raise
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError, RuntimeError) as error:
         raise ConfigError(
             f"cannot load the student {name!r}: {error}{did_you_mean(name, list(STUDENTS))}"
         ) from error

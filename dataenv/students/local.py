@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import random
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -11,12 +12,14 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers import __version__ as transformers_version
 from transformers.utils import logging
 
 from dataenv.config import DecodingConfig, TrainingConfig
+from dataenv.errors import ConfigError
 from dataenv.hashing import digest, seed_of
 from dataenv.rows import Row, WorkingSet
 from dataenv.students import lean
@@ -29,15 +32,24 @@ from dataenv.students.placement import place
 
 @contextlib.contextmanager
 def isolated_torch(seed: int, threads: int = 1) -> Iterator[None]:
-    """Runs with a seed and a number of torch threads of one's own; the caller's are restored."""
-    before = torch.get_num_threads()
+    """Runs with a seed and a number of torch threads of one's own; the caller's random states and
+    threads are restored."""
+    before = torch.get_num_threads(), random.getstate(), np.random.get_state()
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         torch.set_num_threads(threads)
         try:
             yield
         finally:
-            torch.set_num_threads(before)
+            torch.set_num_threads(before[0])
+            random.setstate(before[1])  # TRL seeds all of them
+            np.random.set_state(before[2])
+
+
+def _cast(model: Any, dtype: torch.dtype) -> None:
+    """Casts parameters alone: buffers, e.g. rotary frequencies, stay as exact as they were loaded."""
+    for each in model.parameters():
+        each.data = each.data.to(dtype)
 
 
 @contextlib.contextmanager
@@ -49,6 +61,10 @@ def _without_progress_bars() -> Iterator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()
+
+
+LOGITS = 250_000_000
+"""Numbers that the likelihoods of a batch take at most."""
 
 
 class LocalStudent:
@@ -141,25 +157,33 @@ class LocalStudent:
         if config.backend == "trl":
             from dataenv.students import trl
 
+            if torch.device(self.placement.device).index:
+                raise ConfigError(
+                    f"TRL trains on the first GPU that it sees, not on {self.placement.device}; take "
+                    "device=cuda, and choose by CUDA_VISIBLE_DEVICES"
+                )
             fit = trl.train
         model, half = self._model, self.placement.dtype is torch.bfloat16
         if config.lora_rank:
             model = with_adapter(model, config, self.path)
         elif half:
-            model.float()  # bfloat16 is too coarse to add small steps to
+            _cast(model, torch.float32)  # bfloat16 is too coarse to add small steps to
         self._loaded = object()  # neither base nor anything known, until all went well
         try:
             losses, diverged = fit(model, rows, encoded, config, key, self.format.pad_id, half)
             if config.lora_rank:
                 return Adapter.of(model), losses, diverged
-            self._model.to(self.placement.dtype)
+            _cast(self._model, self.placement.dtype)
             weights = {k: v.to("cpu", copy=True) for k, v in self._model.state_dict().items()}
             self._loaded = weights
             return weights, losses, diverged
         finally:
             if config.lora_rank:
                 self._model = model.unload().requires_grad_(True)  # PEFT froze it
-            self._model.to(self.placement.dtype).zero_grad()
+            _cast(self._model, self.placement.dtype)
+            self._model.zero_grad()
+            if config.checkpointing:
+                self._model.gradient_checkpointing_disable()
 
     def _fit_launched(
         self, rows: WorkingSet, encoded: list[lean.Encoded], config: TrainingConfig, key: str
@@ -168,6 +192,8 @@ class LocalStudent:
 
         batches = list(lean.training_batches(rows, encoded, config, key))
         self._model.to("cpu")  # leaves the GPU to the processes
+        if self.placement.device.startswith("cuda"):
+            torch.cuda.empty_cache()
         try:
             with tempfile.TemporaryDirectory() as folder:
                 losses, diverged = launched.train(
@@ -240,6 +266,10 @@ class LocalStudent:
     def _max_positions(self) -> int:
         return getattr(self._model.config, "max_position_embeddings", 512)
 
+    def _rows_at_once(self, longest: int) -> int:
+        """Rows whose likelihoods are computed together: a large vocabulary's take much memory."""
+        return max(1, min(48, LOGITS // (longest * self._model.config.vocab_size)))
+
     def log_likelihood(
         self, trained: Trained, prompts: Sequence[str], completions: Sequence[str]
     ) -> list[float]:
@@ -250,7 +280,8 @@ class LocalStudent:
             for p, c in zip(prompts, completions, strict=True)
         ]
         order = sorted(range(len(encoded)), key=lambda i: len(encoded[i].ids))
-        batches = [order[start : start + 48] for start in range(0, len(order), 48)]
+        size = self._rows_at_once(max((len(each.ids) for each in encoded), default=1))
+        batches = [order[start : start + size] for start in range(0, len(order), size)]
 
         def score(chosen: Sequence[int]) -> list[float]:
             with torch.inference_mode():

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, BadRequestError
 
 from dataenv.config import DecodingConfig, EndpointConfig, TrainingConfig
 from dataenv.endpoint import Endpoint
@@ -84,7 +84,7 @@ class ServedStudent:
             yield self.endpoint.model
             return
         name = f"dataenv-{uuid.uuid4().hex[:16]}"
-        folder = cache_folder() / "adapters" / name
+        folder = (cache_folder() / "adapters" / name).absolute()  # the server has its own place
         self.local.save(trained, folder)
         try:
             self._tell("/load_lora_adapter", {"lora_name": name, "lora_path": str(folder)})
@@ -96,7 +96,12 @@ class ServedStudent:
 
     def _tell(self, path: str, body: dict[str, Any]) -> None:
         async def post(client: AsyncOpenAI, body: dict[str, Any]) -> str:
-            return await client.post(path, cast_to=str, body=body)
+            try:
+                return await client.post(path, cast_to=str, body=body)
+            except BadRequestError as error:
+                if "already" in str(error):  # an earlier attempt, whose answer was lost
+                    return str(error)
+                raise
 
         self._insist(post, [body])
 

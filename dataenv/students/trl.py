@@ -146,7 +146,7 @@ def _settings(
     half: bool,
     folder: str,
 ) -> SFTConfig:
-    return SFTConfig(
+    settings = SFTConfig(
         output_dir=folder,
         max_steps=steps,
         learning_rate=config.learning_rate,
@@ -172,6 +172,9 @@ def _settings(
         dataset_kwargs={"skip_prepare_dataset": True},
         remove_unused_columns=False,
     )
+    if settings.n_gpu > 1:  # looking at it makes it known; one process has one GPU here
+        settings._n_gpu = 1
+    return settings
 
 
 def _tokenizer_of(model: PreTrainedModel, pad_id: int) -> Any:

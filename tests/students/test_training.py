@@ -1,7 +1,9 @@
 """Students: training, decoding, and that nothing forges a control token."""
 
 import dataclasses
+import random
 
+import numpy as np
 import pytest
 import torch
 from peft import AutoPeftModelForCausalLM
@@ -44,6 +46,31 @@ def test_the_base_is_restored_exactly_after_training(tiny_student):
     trained = tiny_student.train(rows(), CONFIG, "k")
     tiny_student.answer(trained, prompts, DecodingConfig(max_new_tokens=6))
     assert tiny_student.answer(BASE, prompts, DecodingConfig(max_new_tokens=6)) == before
+
+
+@pytest.mark.parametrize("rank, backend", [(0, "lean"), (4, "lean"), (4, "trl")])
+def test_a_base_in_bfloat16_is_restored_exactly(rank, backend):
+    student, config = LocalStudent(NANO, dtype="bfloat16"), TrainingConfig(epochs=1)
+    config = dataclasses.replace(config, lora_rank=rank, backend=backend, checkpointing=bool(rank))
+    prompts, outputs = [r.prompt for r in rows(16)], [r.output for r in rows(16)]
+    before = student.log_likelihood(BASE, prompts, outputs)
+    first, second = (student.train(rows(16), config, "k") for _ in range(2))
+    assert first.losses == second.losses
+    assert student.log_likelihood(BASE, prompts, outputs) == before
+    assert not student._model.is_gradient_checkpointing
+
+
+def test_training_leaves_all_random_sources_alone(tiny_student):
+    def draws():
+        return random.random(), np.random.rand(), torch.rand(1).item()
+
+    states = random.getstate(), np.random.get_state(), torch.random.get_rng_state()
+    wanted = draws()
+    random.setstate(states[0])
+    np.random.set_state(states[1])
+    torch.random.set_rng_state(states[2])
+    tiny_student.train(rows(8), dataclasses.replace(CONFIG, backend="trl"), "k")
+    assert draws() == wanted
 
 
 def test_a_permuted_set_trains_the_same_student_and_a_sequential_one_does_not(tiny_student):

@@ -194,3 +194,11 @@ def test_unusable_text_fields_are_bad_replies(value):
 
 def test_prose_around_an_object_is_tolerated():
     assert parse_object('Sure {not json}! {"output": "x"} bye') == {"output": "x"}
+
+
+def test_of_several_objects_the_last_with_the_wanted_key_counts():
+    text = 'It returns {"a": 1} or {"quality": 9}, as {"quality": 5} says. {"b": 2}'
+    assert parse_object(text) == {"a": 1}
+    assert parse_object(text, "quality") == {"quality": 5}
+    with pytest.raises(BadReply, match="no JSON object with 'difficulty'"):
+        parse_object(text, "difficulty")
