@@ -59,9 +59,14 @@ def _as_power(found: re.Match) -> str:
 
 
 def _plain(text: str) -> str:
-    folded = unicodedata.normalize("NFKC", text).lower().replace("\N{MINUS SIGN}", "-")
-    dashed = ("-" if unicodedata.category(char) == "Pd" else char for char in folded)
+    plain = folded(text).replace("\N{MINUS SIGN}", "-")
+    dashed = ("-" if unicodedata.category(char) == "Pd" else char for char in plain)
     return visible("".join(dashed))
+
+
+def folded(text: str) -> str:
+    """A text without case and other forms of the same characters."""
+    return unicodedata.normalize("NFKC", text).lower()
 
 
 def visible(text: str) -> str:
