@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import dataenv
 from dataenv.cli import main
 from dataenv.errors import ConfigError
 from dataenv.runs.sweep import RECORDS, plan_sweep, read_sweep, run_sweep
@@ -93,6 +94,11 @@ def test_a_plan_pairs_everything_with_everything(write_sweep):
     assert len({each.folder for each in planned}) == 2 * 2 * 3 * 2
     assert {each.target for each in planned} == {2_000_000, 2_000_001}
     assert all("training.epochs=1" in each.changes for each in planned)
+
+
+def test_the_sweep_that_the_readme_shows_can_be_planned():
+    path = Path(dataenv.__file__).parents[1] / "configs/sweeps/controllers.yaml"
+    assert len(plan_sweep(read_sweep(path))) == 2 * 2 * 3
 
 
 @pytest.mark.slow
