@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from dataenv.statistics import (
-    excess,
     Interval,
+    excess,
     expected_best_of,
     mcnemar,
     mean_bootstrap,
