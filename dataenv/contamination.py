@@ -79,7 +79,7 @@ _TAG = re.compile(
     r"(?:\s[^<>]*)?/?>",
     re.IGNORECASE,
 )
-_LINK = re.compile(r"!?\[([^\[\]]*)\]\((?:[^()\s]+)\)")
+_LINK = re.compile(r"!?\[([^\[\]]*)\]\((?:https?:|#)[^()\s]*\)")
 _MACRO = re.compile(r"\\(?:text\w*|math\w+|emph)\{([^{}]*)\}")
 _LABEL = re.compile(
     r"\A\W*(?:question|problem|exercise|task|q)\W{0,4}\d*\W{0,4}[:.)]\W*", re.IGNORECASE

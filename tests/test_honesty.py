@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import random
+import re
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from dataenv.hashing import rng_of
 from dataenv.laboratory import Cache
 from dataenv.registry import env_config
 from dataenv.rows import Provenance, Row, WorkingSet
+from dataenv.serve import ChatServer, serving
 from dataenv.statistics import mean_bootstrap
 from dataenv.students.base import Generation, Trained
 from dataenv.tasks.folder import load_folder
@@ -157,6 +159,36 @@ def test_a_paraphrase_by_a_teacher_that_was_told_the_item_is_known(make_index):
     assert index.find(marked) == "public-5"
 
 
+def reorder(body):
+    """A completion that gives back the problem of a request, or the example, in another order."""
+    asked = body["messages"][-1]["content"]
+    (text,) = re.findall(r"<(?:problem|example)>\n(.*)\n</", asked)
+    answer = dict(PUBLIC)[text]
+    reply = {"instruction": shuffled(text), "output": f"Answer: {answer}"}
+    message = {"role": "assistant", "content": json.dumps(reply)}
+    usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    return {"id": "1", "object": "chat.completion", "choices": [choice], "usage": usage}
+
+
+def test_items_that_go_through_a_served_teacher_stay_items(tmp_path, monkeypatch):
+    stolen, like = row(*PUBLIC[0]), ["public-5"]
+    with serving(ChatServer("reorder", reorder)) as server:
+        endpoint = {"model": "reorder", "base_url": server.url}
+        fields = {"teacher": "openai", "calls": 8, "endpoint": endpoint}
+        for folder, dropped in (("caught", 2), ("free", 0)):
+            env = words_env(tmp_path / folder, [stolen], Parrot(), **fields)
+            env.step({"op": "rewrite", "to": "rephrase"})
+            env.step({"op": "generate", "brief": "", "n": 1, "examples": like})
+            assert [each.instruction for each in env.working_set] == [
+                shuffled(PUBLIC[place][0]) for place in (0, 4)
+            ]
+            effect = dict(env.step({"op": "decontaminate"})[4]["report"].effect)
+            assert effect["dropped"] == dropped
+            monkeypatch.setattr(OverlapIndex, "carried", lambda self, text: [])
+    assert server.completions == 4
+
+
 def test_one_call_accounts_for_few_rows(make_index, monkeypatch):
     rows = [row(f"How tall is tower {n}?", n, calls=("c1",)) for n in range(20)]
     other = row("How tall is the mast?", 3, calls=("c2",))
@@ -214,9 +246,10 @@ class Coin(Parrot):
         return f"Answer: {self.golds[prompt] if right else '-999'}"
 
 
-def words_env(folder, pool, student):
+def words_env(folder, pool, student, **fields):
     """An environment of the task folder with all of these rows in its set."""
-    config = env_config(str(write_task(folder, pool)), retention=0, trainings=2, max_rows=64)
+    path = str(write_task(folder, pool))
+    config = env_config(path, trainings=2, max_rows=64, **fields)
     env = DataEnv(config=config, student=student)
     env.reset(seed=0)
     env._state.rows = WorkingSet(tuple(pool))
