@@ -43,6 +43,15 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def sweep(arguments: argparse.Namespace) -> int:
+    """Runs what is left of a sweep; 1 if an episode failed."""
+    from dataenv.runs.sweep import read_sweep, run_sweep
+
+    said, failed = run_sweep(read_sweep(arguments.config), arguments.processes, arguments.engine)
+    print(said)
+    return int(failed > 0)
+
+
 def _run_config(arguments: argparse.Namespace, started_with: dict[str, Any] | None) -> EnvConfig:
     """The configuration that the arguments name; what they leave open is as the run was started."""
     from dataenv.config import from_mapping, override
@@ -306,6 +315,13 @@ def parser() -> argparse.ArgumentParser:
     )
     one.add_argument("--target", type=int, help="a target's number; drawn from the seed if absent")
     one.add_argument("--dry-run", action="store_true", help="say what the run may cost, and stop")
+    many = verbs.add_parser("sweep", help="run controllers on tasks, targets and seeds; resumable")
+    many.add_argument(
+        "config", type=Path, help="a YAML file: controllers, tasks, seeds, targets, ..."
+    )
+    many.add_argument("--processes", type=int, default=2, help="episodes at a time")
+    many.add_argument("--engine", choices=("processes", "ray"), default="processes")
+    many.set_defaults(call=sweep)
     check = verbs.add_parser("doctor", help="say what is missing for a run, before it starts")
     which = check.add_mutually_exclusive_group(required=True)
     which.add_argument("config", type=Path, nargs="?", help="a YAML file, as for run --config")

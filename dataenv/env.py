@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from dataclasses import asdict
 from functools import cached_property
@@ -22,7 +23,7 @@ from dataenv.operations import OPERATIONS, Tools, parse_action
 from dataenv.presets import SPLITS, EnvConfig
 from dataenv.rows import WorkingSet
 from dataenv.spaces import BRIEFS, OperationSpace
-from dataenv.statistics import paired_bootstrap
+from dataenv.statistics import Difference, Interval, excess, paired_bootstrap
 from dataenv.students import student_of
 from dataenv.students.base import Student
 from dataenv.tasks.base import Item, Task
@@ -346,11 +347,11 @@ class DataEnv(gym.Env):
         self.topics: TopicModel = self._cache.remember(
             digest("topics", state.target), lambda: TopicModel(self.task.public)
         )
-        overlap = self._cache.remember(
+        self._overlap = self._cache.remember(
             digest("overlap", state.target), lambda: OverlapIndex(self.task, self.task.public)
         )
         self._laboratory = Laboratory(
-            self.student, config, self.task, state.key, overlap, self._cache, self.seconds
+            self.student, config, self.task, state.key, self._overlap, self._cache, self.seconds
         )
         teacher, experts = self._world.teachers(state.key, rates)
         experts = {
@@ -400,6 +401,7 @@ class DataEnv(gym.Env):
             task=self.task,
             broker=self.broker,
             topics=self.topics,
+            overlap=self._overlap,
             report=self.report,
             evaluated=tuple(each.rows for each in state.evaluated),
             best=self._best(),
@@ -461,15 +463,19 @@ class DataEnv(gym.Env):
             before = self._laboratory.private(None)
             after = self._laboratory.private(final.rows)
         gain = gain_interval = percent = None
+        gap: Difference | None = None
         intervals: tuple[tuple[float, float], ...] = ()
         flipped: tuple[tuple[str, str, str, str], ...] = ()
         if before and after:
             spread = paired_bootstrap(before.correct, after.correct)
             gain = 100 * (after.score - before.score)
-            gain_interval = (100 * spread.low, 100 * spread.high)
+            gain_interval = _in_points(spread)
             percent = gain / before.score if before.score else None
             intervals = tuple((e.interval.low, e.interval.high) for e in (before, after))
             flipped = _flipped(self.task.private, before, after)
+            gap = public_gap(final.public, after, len(state.evaluated))
+            if gap.p < PUBLIC_GAP_LEVEL:
+                flags.append("public_gap")
         number = index + 1 if index is not None else (0 if "no_submission" in flags else None)
         return Outcome(
             ended=state.ended,
@@ -490,6 +496,11 @@ class DataEnv(gym.Env):
             budget=tuple((a, u, m) for a, (u, m) in self._budget()),
             flipped=flipped,
             private_overlap=self._overlap_with_private(final.rows) if before else 0,
+            contaminated=final.contaminated,
+            suspects=len(final.suspects),
+            public_gap_points=100 * gap.value if gap else None,
+            public_gap_interval_points=_in_points(gap.interval) if gap else None,
+            public_gap_p=gap.p if gap else None,
         )
 
     def _overlap_with_private(self, rows: WorkingSet) -> int:
@@ -522,6 +533,29 @@ class DataEnv(gym.Env):
 
     def _info(self) -> dict[str, Any]:
         return {"report": self.report} | ({"outcome": self.outcome} if self.outcome else {})
+
+
+PUBLIC_GAP_LEVEL = 0.01
+"""The p-value of a public score's lead below which an episode is flagged."""
+
+
+def public_gap(public: Evaluation, private: Evaluation, evaluations: int) -> Difference:
+    """How far a set's public score exceeds its private one, by more than luck.
+
+    The submitted set is the best of several by public score, so the p-value is multiplied by their
+    number (Bonferroni; Dunn 1961, JASA 56:52).
+
+    Args:
+        public, private: Of the student of the submitted set.
+        evaluations: How many sets there were to choose from.
+    """
+    counts = [(sum(each.correct), len(each.correct)) for each in (public, private)]
+    found = excess(*counts[0], *counts[1])
+    return dataclasses.replace(found, p=min(1.0, found.p * max(1, evaluations)))
+
+
+def _in_points(interval: Interval) -> tuple[float, float]:
+    return 100 * interval.low, 100 * interval.high
 
 
 def patience_of(config: EnvConfig) -> Patience:

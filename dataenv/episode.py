@@ -13,7 +13,13 @@ from dataenv.rows import WorkingSet
 
 @dataclass(frozen=True)
 class Scores:
-    """One evaluated set."""
+    """One evaluated set.
+
+    Args:
+        contaminated: Rows left out since they repeat public items.
+        dropped: (row id, reason) of all rows that training left out.
+        suspects: (row id, item id); see `dataenv.screening.Screened`.
+    """
 
     rows: WorkingSet
     public: Evaluation
@@ -22,6 +28,8 @@ class Scores:
     log_likelihood: float
     diverged: str = ""
     contaminated: int = 0
+    dropped: tuple[tuple[str, str], ...] = ()
+    suspects: tuple[tuple[str, str], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -41,6 +49,8 @@ class Scores:
                 "rows": WorkingSet.from_dict(data["rows"]),
                 "public": Evaluation.from_dict(data["public"]),
                 "reward": Evaluation.from_dict(data["reward"]),
+                "dropped": as_tuples(data.get("dropped", ())),
+                "suspects": as_tuples(data.get("suspects", ())),
             }
         )
 
@@ -63,6 +73,11 @@ class Outcome:
         budget: (axis, used, limit).
         flipped: Up to three private items that went from wrong to right: prompt, gold, before, after.
         private_overlap: Rows of the submission that are private items in disguise.
+        contaminated, suspects: Rows of the submission that training left out since they repeat public
+            items, and those that share a long run of words with one.
+        public_gap_points, public_gap_interval_points: How far the public score exceeds the private one.
+        public_gap_p: How likely chance is to put it so far ahead, the choice of the best included; below
+            `dataenv.env.PUBLIC_GAP_LEVEL` the flag ``public_gap`` is set.
     """
 
     ended: str
@@ -83,6 +98,11 @@ class Outcome:
     budget: tuple[tuple[str, float, float], ...]
     flipped: tuple[tuple[str, str, str, str], ...] = ()
     private_overlap: int = 0
+    contaminated: int = 0
+    suspects: int = 0
+    public_gap_points: float | None = None
+    public_gap_interval_points: tuple[float, float] | None = None
+    public_gap_p: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Fresh plain values, ready for JSON."""

@@ -15,6 +15,7 @@ from dataenv.evaluation import Evaluation, answer_log_likelihood, evaluate_group
 from dataenv.hashing import digest
 from dataenv.presets import EnvConfig
 from dataenv.rows import WorkingSet
+from dataenv.screening import Screened, screen
 from dataenv.students.base import BASE, Student, Trained
 from dataenv.tasks.base import Item, Task
 
@@ -85,11 +86,14 @@ class Laboratory:
         self._settings = digest(student.fingerprint, task.target, asdict(config))
 
     def training_rows(self, rows: WorkingSet) -> tuple[WorkingSet, int]:
-        """What is trained of a set, its first rows without repeats of public items, and how many
-        repeats there were."""
+        """What is trained of a set, its first rows as far as `screen` keeps them, and how many
+        repeats of public items there were."""
+        found = self._screened(rows)
+        return found.kept, found.repeats
+
+    def _screened(self, rows: WorkingSet) -> Screened:
         used = WorkingSet(rows.rows[: self.config.max_rows], rows.sequential)
-        clean = [self._overlap.find(row) is None for row in used]
-        return used.kept(clean), clean.count(False)
+        return screen(used, self._overlap)
 
     def train(self, rows: WorkingSet) -> Trained:
         """The student of a set; the base for an empty one."""
@@ -113,10 +117,17 @@ class Laboratory:
 
     def scores(self, rows: WorkingSet) -> Scores:
         """Scores of the student of a set."""
-        used, contaminated = self.training_rows(rows)
+        screened = self._screened(rows)
+        used = screened.kept
         key = digest("scores", self._settings, used.digest, self.key)
         found = self._cache.remember(key, lambda: self._examine(self._fit(used)))
-        return dataclasses.replace(found, rows=rows, contaminated=contaminated)
+        return dataclasses.replace(
+            found,
+            rows=rows,
+            contaminated=screened.repeats,
+            dropped=screened.dropped,
+            suspects=screened.suspects,
+        )
 
     def private(self, rows: WorkingSet | None) -> Evaluation:
         """The private items, asked of the student of a set, or of the base."""

@@ -10,6 +10,7 @@ from gymnasium import spaces
 from dataenv.episode import EpisodeState, Scores
 from dataenv.evaluation import MAX_SLICES, EvalReport, bad_cases, slices
 from dataenv.operations import Effect
+from dataenv.operations.base import DROPS_SHOWN
 from dataenv.presets import EnvConfig
 from dataenv.rows import WorkingSet
 from dataenv.statistics import smallest_detectable_gain
@@ -88,6 +89,8 @@ def _set_statistics(rows: WorkingSet, now: Scores) -> tuple[tuple[str, Any], ...
         ("longest_characters", max(lengths)),
         ("hash", rows.digest),
         ("contaminated_in_training", now.contaminated),
+        ("dropped_in_training", now.dropped[:DROPS_SHOWN]),
+        ("suspects", now.suspects[:DROPS_SHOWN]),
         ("diverged", now.diverged),
     )
 

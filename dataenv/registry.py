@@ -53,7 +53,7 @@ def config_from_file(
         ConfigError: The file or its base cannot be read, it is no mapping, or has a wrong value.
         UnknownNameError: It has an unknown key, or names an unknown task.
     """
-    content = _read_yaml(path)
+    content = read_yaml(path)
     if "base" in content:
         content = _over(_base_of(path, content.pop("base")), content)
     if not isinstance(content.get("task"), str):
@@ -61,7 +61,7 @@ def config_from_file(
     return env_config(content.pop("task"), assignments, **{**(defaults or {}), **content, **fields})
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
@@ -78,7 +78,7 @@ def _base_of(path: Path, name: Any) -> dict[str, Any]:
     base = path.parent / name
     if not base.is_file():
         raise ConfigError(f"{path}: there is no base {base}; name a file relative to this one")
-    content = _read_yaml(base)
+    content = read_yaml(base)
     if "base" in content:
         raise ConfigError(
             f"{path}: its base {base} has a base itself, {content['base']!r}; only one level is read"

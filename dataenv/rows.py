@@ -23,6 +23,7 @@ class Provenance:
         parents: Ids of the rows or items that it was made from.
         checks: What has been checked since, e.g. ``("verify 2/2",)``.
         step: The environment step at which it was made.
+        repeats: Id of the public item that a teacher was told and gave back as this row.
     """
 
     operation: str
@@ -30,6 +31,7 @@ class Provenance:
     parents: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
     step: int = 0
+    repeats: str = field(default="", repr=False)  # worlds.lock hashes the representation
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,13 @@
 """Experiments go on where they were cut off."""
 
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from dataenv.runs.processes import KILLED, in_processes
+from dataenv.runs.ray_engine import in_ray
 from dataenv.runs.resumable import read_records, run_jobs
 
 
@@ -31,3 +39,26 @@ def test_a_job_that_fails_is_named_and_does_not_take_the_others_down(tmp_path, c
     assert sorted(record["number"] for record in read_records(path)) == [1, 3]
     said = capsys.readouterr().out
     assert "ValueError: not two" in said and "1 of 3 jobs failed" in said
+
+
+def square_or_die(job: tuple[int, str]) -> int:
+    """Squares a number; 13 dies always, 7 only the first time."""
+    number, mark = job
+    if number == 13 or (number == 7 and not Path(mark).exists()):
+        Path(mark).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number**2
+
+
+def test_a_killed_process_takes_no_other_job_down(tmp_path):
+    jobs = [(n, str(tmp_path / "mark")) for n in (1, 7, 2, 13, 3)]
+    ended = {job[0]: (result, error) for job, result, error in in_processes(square_or_die, jobs, 2)}
+    assert ended.pop(13) == (None, KILLED)
+    assert ended == {n: (n**2, "") for n in (1, 2, 3, 7)}
+
+
+@pytest.mark.slow
+def test_ray_outlives_a_killed_worker(tmp_path):
+    jobs = [(n, str(tmp_path / "mark")) for n in (1, 7, 2)]
+    ended = {job[0]: (result, error) for job, result, error in in_ray(square_or_die, jobs, 2)}
+    assert ended == {n: (n**2, "") for n in (1, 2, 7)}

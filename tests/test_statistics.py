@@ -5,6 +5,7 @@ import pytest
 
 from dataenv.statistics import (
     Interval,
+    excess,
     expected_best_of,
     mcnemar,
     mean_bootstrap,
@@ -147,3 +148,18 @@ def test_a_ratio_of_sums_is_bootstrapped_over_pairs():
     assert spread.low < 0.8 < spread.high and spread.high - spread.low < 0.3
     with pytest.raises(ValueError, match="denominators"):
         ratio_bootstrap([1.0], [0.0])
+
+
+def test_an_excess_matches_a_published_interval_and_the_z_test():
+    # Newcombe 1998, Statistics in Medicine 17:873, table II: 56/70 - 48/80, method 10.
+    found = excess(56, 70, 48, 80)
+    assert (found.interval.low, found.interval.high) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+    # pooled 104/150: z = 0.2 / sqrt(104/150 * 46/150 * (1/70 + 1/80)) = 2.650
+    assert found.value == pytest.approx(0.2) and found.p == pytest.approx(0.0040, abs=1e-4)
+    assert excess(48, 80, 56, 70).p == pytest.approx(1 - found.p)
+
+
+def test_an_excess_of_equals_is_none_and_without_items_is_refused():
+    assert excess(5, 5, 9, 9).p == 1.0 and excess(3, 6, 5, 10).p == pytest.approx(0.5)
+    with pytest.raises(ValueError, match=r"got \(0, 3\)"):
+        excess(0, 0, 1, 3)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dataenv.config import did_you_mean
+from dataenv.contamination import OverlapIndex
 from dataenv.errors import InvalidAction
 from dataenv.evaluation import EvalReport
 from dataenv.rows import Row, WorkingSet
@@ -97,6 +98,7 @@ class Tools:
         task: Public items and seeds; operations do not touch the hidden items.
         broker: The way to the teacher.
         topics: Tells which topic a row reads like.
+        overlap: Finds rows that repeat public items.
         report: The newest report.
         evaluated: The sets evaluated so far, oldest first.
         best: Index into `evaluated` of the best by public score, or None.
@@ -114,6 +116,7 @@ class Tools:
     task: Task
     broker: Broker
     topics: TopicModel
+    overlap: OverlapIndex
     report: EvalReport
     evaluated: tuple[WorkingSet, ...]
     best: int | None

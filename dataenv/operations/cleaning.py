@@ -8,11 +8,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from dataenv.contamination import OverlapIndex, question_key
+from dataenv.contamination import question_key
 from dataenv.errors import InvalidAction
-from dataenv.operations.base import Effect, Result, Tools, arg, reads_like
+from dataenv.operations.base import DROPS_SHOWN, Effect, Result, Tools, arg, reads_like
 from dataenv.operations.writing import read, same_answer, solve_request
 from dataenv.rows import Row, WorkingSet
+from dataenv.screening import screen
 from dataenv.tasks.graders import Grader, get_grader
 from dataenv.teachers.base import CallError, Completion
 from dataenv.teachers.parsing import BadReply, text_field
@@ -194,10 +195,10 @@ class Decontaminate:
 
 
 def decontaminate(op: Decontaminate, rows: WorkingSet, tools: Tools) -> Result:
-    """Names the public item that each dropped row repeats."""
-    overlap = OverlapIndex(tools.task, tools.task.public)
-    found = [overlap.find(row) for row in rows]
-    return _drop_by("decontaminate", rows, [f"repeats public item {i}" if i else "" for i in found])
+    """Names the public item that each dropped row repeats, and those that others may repeat."""
+    found = screen(rows, tools.overlap)
+    shown = (("suspects", found.suspects[:DROPS_SHOWN]),)
+    return found.kept, Effect("decontaminate", 0, found.dropped, shown=shown)
 
 
 def _drop_by(name: str, rows: WorkingSet, reasons: list[str]) -> Result:

@@ -42,7 +42,8 @@ def generate(op: Generate, rows: WorkingSet, tools: Tools) -> Result:
     chosen = [texts[k % len(texts)][1] if texts else "" for k in range(op.n)]
     requests = [_generate_request(op.brief, text, op.style, tools) for text in chosen]
     origins = [parents[k % len(parents)] for k in range(op.n)]
-    return _add_written("generate", rows, tools, requests, origins)
+    told = [f"{op.brief}\n{text}" for text in chosen]
+    return _add_written("generate", rows, tools, requests, origins, told)
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ def expand(op: Expand, rows: WorkingSet, tools: Tools) -> Result:
     rng = rng_of("expand", tools.key, rows.digest, op.n)
     picks = [chosen[k % len(chosen)] if op.rows else rng.choice(chosen) for k in range(op.n)]
     requests = [_generate_request("", row.prompt, op.style, tools) for row in picks]
-    return _add_written("expand", rows, tools, requests, [(row.id,) for row in picks])
+    parents = [(row.id,) for row in picks]
+    return _add_written("expand", rows, tools, requests, parents, [row.prompt for row in picks])
 
 
 @dataclass(frozen=True)
@@ -180,13 +182,20 @@ def _rewritten(row: Row, op: Rewrite, reply: Completion | CallError, tools: Tool
     vouched = _vouched(op)
     checks = (vouched,) if vouched else ()
     origin = Provenance(
-        "rewrite", calls, (row.id, *row.provenance.parents), checks, step=tools.step
+        "rewrite",
+        calls,
+        (row.id, *row.provenance.parents),
+        checks,
+        tools.step,
+        row.provenance.repeats,
     )
     if checks and get_grader(tools.task.grader).extract(text_field(data, "output")) is None:
         raise BadReply("no readable answer")
     if op.to == "rephrase":
         instruction = text_field(data, "instruction")
-        return Row(instruction, text_field(data, "input", required=False), row.output, origin)
+        asked = Row(instruction, text_field(data, "input", required=False), row.output, origin)
+        carried = tools.overlap.carried(row.prompt)  # the same problem, if the teacher obeys
+        return _marked_as(carried[0] if carried else None, asked)
     return dataclasses.replace(row, output=text_field(data, "output"), provenance=origin)
 
 
@@ -207,24 +216,32 @@ def _add_written(
     tools: Tools,
     requests: Sequence[ChatRequest],
     parents: Sequence[tuple[str, ...]],
+    told: Sequence[str],
 ) -> Result:
+    """Adds the rows that requests bring in; `told` is what each of them says of the problem."""
     before = tools.broker.used
     made, dropped = [], []
-    for reply, origin in zip(tools.broker.complete(requests), parents, strict=True):
+    replies = tools.broker.complete(requests)
+    for reply, origin, text in zip(replies, parents, told, strict=True):
         try:
             data = read(reply)
-            made.append(
-                Row(
-                    text_field(data, "instruction"),
-                    text_field(data, "input", required=False),
-                    text_field(data, "output"),
-                    Provenance(name, (reply.call,), origin, step=tools.step),
-                )
+            row = Row(
+                text_field(data, "instruction"),
+                text_field(data, "input", required=False),
+                text_field(data, "output"),
+                Provenance(name, (reply.call,), origin, step=tools.step),
             )
+            made.append(_marked_as(tools.overlap.returned(text, row), row))
         except BadReply as error:
             dropped.append((reply.call, f"unusable reply: {error}"))
     calls = tools.broker.used - before
     return rows.extended(made), Effect(name, len(made), tuple(dropped), calls)
+
+
+def _marked_as(item: str | None, row: Row) -> Row:
+    """A row that is known to be a public item, if it is one."""
+    origin = dataclasses.replace(row.provenance, repeats=item or row.provenance.repeats)
+    return dataclasses.replace(row, provenance=origin)
 
 
 def _request(name: str, **gaps: str) -> ChatRequest:

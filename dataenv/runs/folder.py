@@ -36,6 +36,14 @@ def is_unfinished(folder: Path) -> bool:
         return store.last("begin") is not None and store.last("end") is None
 
 
+def holds_run(folder: Path) -> bool:
+    """Whether a run was started in a folder, wherever it stands."""
+    if not (folder / DATABASE).exists():
+        return False
+    with RunStore(folder) as store:
+        return store.last("run") is not None
+
+
 def open_run(folder: Path, plan: dict[str, Any], resume: bool) -> RunStore:
     """The store of a new run, or of one that goes on.
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
-import multiprocessing
-import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from dataenv.lock import name_of_worlds
+from dataenv.runs.processes import in_processes
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
@@ -33,7 +31,7 @@ def run_jobs(
 ) -> None:
     """Runs jobs in processes of their own and adds the records of each to a file as it ends.
 
-    A job that fails is printed and left for the next time; the others go on.
+    A job that fails, or whose process is killed, is printed and left for the next time; the others go on.
 
     Args:
         function: What is run; must be importable, as processes are spawned.
@@ -43,26 +41,16 @@ def run_jobs(
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _end_cut_line(path)
-    context = multiprocessing.get_context("spawn")
-    guarded = functools.partial(_attempt, function)
     failed = 0
-    with context.Pool(processes) as pool, path.open("a", encoding="utf-8") as out:
-        for place, (records, error) in enumerate(pool.imap_unordered(guarded, jobs), 1):
-            out.writelines(json.dumps(record) + "\n" for record in records)
+    with path.open("a", encoding="utf-8") as out:
+        for place, (job, records, error) in enumerate(in_processes(function, jobs, processes), 1):
+            out.writelines(json.dumps(record) + "\n" for record in records or ())
             out.flush()
             failed += bool(error)
-            print(f"{place}/{len(jobs)}{error and f' failed: {error}'}", flush=True)
+            said = f" failed: {job!r}\n{error}" if error else ""
+            print(f"{place}/{len(jobs)}{said}", flush=True)
     if failed:
         print(f"{failed} of {len(jobs)} jobs failed; run this again for them")
-
-
-def _attempt(
-    function: Callable[[Any], list[dict[str, Any]]], job: Any
-) -> tuple[list[dict[str, Any]], str]:
-    try:
-        return function(job), ""
-    except Exception:
-        return [], f"{job!r}\n{traceback.format_exc()}"
 
 
 def _end_cut_line(path: Path) -> None:
