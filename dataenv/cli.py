@@ -22,6 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
     from dataenv.registry import make_policy
     from dataenv.runs.folder import read_plan
     from dataenv.runs.runner import dry_run, run_to_folder
+    from dataenv.runs.trackers import TRACKERS
 
     fresh: dict[str, Any] = {"seed": 0, "options": {}}
     plan = read_plan(arguments.resume) if arguments.resume else fresh
@@ -36,7 +37,14 @@ def run(arguments: argparse.Namespace) -> int:
     options = plan["options"] if arguments.target is None else {"target": arguments.target}
     policy, out = make_policy(made_by), arguments.resume or arguments.out
     result = run_to_folder(
-        config, policy, seed, out, options=options, made_by=made_by, resume=bool(arguments.resume)
+        config,
+        policy,
+        seed,
+        out,
+        options=options,
+        made_by=made_by,
+        resume=bool(arguments.resume),
+        tracker=TRACKERS[arguments.track](out),
     )
     print(summary(result))
     print(f"records: {out}")
@@ -305,6 +313,12 @@ def parser() -> argparse.ArgumentParser:
         "--resume", type=Path, metavar="DIR", help="go on with the run there that was cut off"
     )
     one.add_argument("--target", type=int, help="a target's number; drawn from the seed if absent")
+    one.add_argument(
+        "--track",
+        choices=("none", "jsonl", "wandb"),
+        default="none",
+        help="whom to tell of the episode beside its records; WANDB_MODE=offline needs no account",
+    )
     one.add_argument("--dry-run", action="store_true", help="say what the run may cost, and stop")
     check = verbs.add_parser("doctor", help="say what is missing for a run, before it starts")
     which = check.add_mutually_exclusive_group(required=True)
