@@ -189,6 +189,23 @@ def export(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def leaderboard(arguments: argparse.Namespace) -> int:
+    """Prints how controllers compare."""
+    from dataenv.runs.leaderboard import boards, read_results, read_runs
+    from dataenv.runs.tables import HOW
+
+    if not arguments.runs and not arguments.records:
+        raise ConfigError("name folders of runs, or a file of results: --records")
+    found = read_runs(arguments.runs)
+    found += read_results(arguments.records) if arguments.records else []
+    tables = boards(found)
+    if arguments.json:
+        print(json.dumps([each.to_dict() for each in tables], indent=1))
+        return 0
+    print("\n\n".join([*(each.to_text() for each in tables), HOW]))
+    return 0
+
+
 def serve_teacher(arguments: argparse.Namespace) -> int:
     """Serves a teacher until it is interrupted."""
     fields = {"concurrency": arguments.parallel, "timeout_s": 600} if arguments.gguf else {}
@@ -373,6 +390,11 @@ def parser() -> argparse.ArgumentParser:
         "--no-verify", action="store_true", help="even if the student scores otherwise than it did"
     )
     gift.set_defaults(call=export)
+    ranks = verbs.add_parser("leaderboard", help="compare controllers over runs")
+    ranks.add_argument("runs", type=Path, nargs="*", metavar="RUN", help="folder of a finished run")
+    ranks.add_argument("--records", type=Path, metavar="FILE", help="lines of JSON, a result each")
+    ranks.add_argument("--json", action="store_true", help="for machines")
+    ranks.set_defaults(call=leaderboard)
     serve = verbs.add_parser("serve", help="serve a teacher as an OpenAI-compatible endpoint")
     served = serve.add_subparsers(dest="what", required=True)
     who = served.add_parser("teacher", help="on loopback, until interrupted")
