@@ -189,6 +189,16 @@ def export(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def report(arguments: argparse.Namespace) -> int:
+    """Writes a report of runs."""
+    from dataenv.runs.report import write_report
+
+    out = arguments.out or arguments.runs[0] / "report.html"
+    write_report(arguments.runs, out)
+    print(out)
+    return 0
+
+
 def leaderboard(arguments: argparse.Namespace) -> int:
     """Prints how controllers compare."""
     from dataenv.runs.leaderboard import boards, read_results, read_runs
@@ -390,6 +400,10 @@ def parser() -> argparse.ArgumentParser:
         "--no-verify", action="store_true", help="even if the student scores otherwise than it did"
     )
     gift.set_defaults(call=export)
+    tells = verbs.add_parser("report", help="write one HTML file about a run, or several")
+    tells.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folder of a finished run")
+    tells.add_argument("--out", type=Path, metavar="FILE", help="default: report.html in the first")
+    tells.set_defaults(call=report)
     ranks = verbs.add_parser("leaderboard", help="compare controllers over runs")
     ranks.add_argument("runs", type=Path, nargs="*", metavar="RUN", help="folder of a finished run")
     ranks.add_argument("--records", type=Path, metavar="FILE", help="lines of JSON, a result each")

@@ -223,6 +223,23 @@ def smallest_detectable_mean(
     return max(0.0, _two_sided_z(1 - level) + NormalDist().inv_cdf(power)) * error
 
 
+def difference_interval(
+    before: float, before_interval: Interval, after: float, after_interval: Interval
+) -> Interval:
+    """Interval of `after - before` for two proportions (Newcombe 1998, Stat Med 17:873, method 10).
+
+    It takes their items for different ones: on the same items it is wider than a paired interval.
+
+    Args:
+        before, after: The proportions.
+        before_interval, after_interval: Their intervals, by `wilson`.
+    """
+    gain = after - before
+    down = math.hypot(after - after_interval.low, before_interval.high - before)
+    up = math.hypot(after_interval.high - after, before - before_interval.low)
+    return Interval(gain - down, gain + up)
+
+
 def sign_bootstrap(
     differences: Sequence[float],
     *,

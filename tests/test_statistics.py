@@ -6,6 +6,7 @@ import pytest
 
 from dataenv.statistics import (
     Interval,
+    difference_interval,
     expected_best_of,
     holm,
     mcnemar,
@@ -184,3 +185,9 @@ def test_smallest_detectable_mean_is_found_as_often_as_it_says():
     found = np.abs(samples.mean(1)) / (samples.std(1, ddof=1) / math.sqrt(n)) > 1.96
     assert abs(found.mean() - 0.8) < 0.04
     assert smallest_detectable_mean([3.0]) is None
+
+
+def test_difference_interval_matches_a_published_one():
+    # Newcombe 1998, Statistics in Medicine 17:873, table II: 56/70 - 48/80, method 10.
+    found = difference_interval(48 / 80, wilson(48, 80), 56 / 70, wilson(56, 70))
+    assert (round(found.low, 4), round(found.high, 4)) == (0.0524, 0.3339)

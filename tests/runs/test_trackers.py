@@ -5,6 +5,7 @@ import os
 import struct
 import subprocess
 import sys
+import time
 
 import pytest
 from wandb.proto.wandb_internal_pb2 import Record
@@ -40,15 +41,25 @@ def chunks(content):
         place += 7 + length
 
 
-def recorded(folder):
-    """The records of the one offline run below a folder."""
-    (file,) = folder.glob("wandb/offline-run-*/*.wandb")
+def parsed(content):
     found, held = [], b""
-    for kind, data in chunks(file.read_bytes()):
+    for kind, data in chunks(content):
         held = data if kind in (1, 2) else held + data  # 1: whole; 2, 3, 4: first, middle, last
         if kind in (1, 4):
             found.append(Record.FromString(held))
     return found
+
+
+def recorded(folder, patience_s=30.0):
+    """The records of the one finished offline run below a folder."""
+    (file,) = folder.glob("wandb/offline-run-*/*.wandb")
+    until = time.monotonic() + patience_s
+    while time.monotonic() < until:
+        found = parsed(file.read_bytes())
+        if any(each.HasField("exit") for each in found):
+            return found
+        time.sleep(0.05)  # another process writes it
+    raise AssertionError(f"{file} has no end")
 
 
 def run_of(folder):
