@@ -26,12 +26,13 @@ class Mark:
 
 @dataclass(frozen=True)
 class Level:
-    """A line across the plot."""
+    """A line across the plot. Its label stands where scores tend not to be: see `anchor`."""
 
     name: str
     kind: str
     y: float
-    label_y: float
+    x: float
+    anchor: str
 
 
 @dataclass(frozen=True)
@@ -97,16 +98,13 @@ def plot_of(
 
 
 def _levels(result: dict[str, Any]) -> list[Level]:
-    scores = {name: result[name]["private"] for name in ("base", "final")}
-    known = {name: score for name, score in scores.items() if score is not None}
-    levels = [
-        Level(f"private, {name} {score:.3f}", name, _y(score), _y(score) - 4)
-        for name, score in known.items()
+    places = {"base": (WIDTH - _RIGHT - 4, "end"), "final": (_LEFT + 4, "start")}
+    return [
+        Level(f"private, {name} {result[name]['private']:.3f}", name, y, x, anchor)
+        for name, (x, anchor) in places.items()
+        if result[name]["private"] is not None
+        for y in [_y(result[name]["private"])]
     ]
-    if len(levels) == 2 and abs(levels[0].y - levels[1].y) < 14:  # their labels would meet
-        upper, lower = sorted(levels, key=lambda each: each.y)
-        return [upper, Level(lower.name, lower.kind, lower.y, lower.y + 12)]
-    return levels
 
 
 def track_of(before: float, after: float) -> Track:
