@@ -201,7 +201,8 @@ def report(arguments: argparse.Namespace) -> int:
 
 def leaderboard(arguments: argparse.Namespace) -> int:
     """Prints how controllers compare."""
-    from dataenv.runs.leaderboard import boards, read_results, read_runs
+    from dataenv.runs.leaderboard import boards
+    from dataenv.runs.results import read_results, read_runs
     from dataenv.runs.tables import HOW
 
     if not arguments.runs and not arguments.records:
@@ -342,7 +343,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--target", type=int, help="a target's number; drawn from the seed if absent")
     one.add_argument(
         "--track",
-        choices=("none", "jsonl", "wandb"),
+        choices=("none", "wandb"),
         default="none",
         help="whom to tell of the episode beside its records; WANDB_MODE=offline needs no account",
     )

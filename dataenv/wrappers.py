@@ -13,7 +13,8 @@ from gymnasium import spaces
 
 from dataenv.evaluation import EvalReport
 from dataenv.policy import step_record
-from dataenv.runs.trackers import EpisodeLog, Tracker
+from dataenv.runs.episode_log import EpisodeLog
+from dataenv.runs.trackers import Tracker
 
 MAX_TEXT = 100_000
 RANKS = 8

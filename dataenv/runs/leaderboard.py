@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from dataenv.config import from_mapping
@@ -18,8 +17,7 @@ from dataenv.errors import ConfigError
 from dataenv.hashing import digest
 from dataenv.naming import public_config, public_name
 from dataenv.presets import EnvConfig
-from dataenv.runs.folder import RESULT
-from dataenv.runs.resumable import read_records
+from dataenv.runs.results import Record, check_scored
 from dataenv.statistics import (
     Interval,
     holm,
@@ -28,15 +26,12 @@ from dataenv.statistics import (
     smallest_detectable_mean,
 )
 
-Record = Mapping[str, Any]
 Pair = tuple[str, int]
 """Target and seed."""
 LEVEL = 0.05
 AGAINST = ("random", "mirror")
 UNRANKED = ("privileged", "unsafe", "unisolated")
 """Flags of runs that are shown beside the competition."""
-_NEEDED = ("task", "target", "policy", "seed", "student", "base", "final", "gain_points", "budget")
-_NEEDED += ("flags", "attempts", "successful", "seconds", "worlds")
 
 
 @dataclass(frozen=True)
@@ -121,34 +116,6 @@ class Board:
         return board_text(self)
 
 
-def read_runs(folders: Iterable[Path]) -> list[Record]:
-    """The results of run folders.
-
-    Raises:
-        ConfigError: One holds no finished run.
-    """
-    found = []
-    for folder in folders:
-        path = folder / RESULT
-        try:
-            found.append(json.loads(path.read_text("utf-8")))
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"{folder} holds no finished run: {error}") from error
-    return found
-
-
-def read_results(path: Path) -> list[Record]:
-    """The results of a file of JSON lines.
-
-    Raises:
-        ConfigError: There are none.
-    """
-    found = read_records(path)
-    if not found:
-        raise ConfigError(f"{path} has no results; name a file with a result.json on every line")
-    return list(found)
-
-
 def boards(records: Sequence[Record]) -> list[Board]:
     """A board for each world among the records.
 
@@ -157,30 +124,16 @@ def boards(records: Sequence[Record]) -> list[Board]:
     """
     worlds: dict[str, list[Record]] = {}
     for record in records:
-        _check(record)
-        worlds.setdefault(_conditions(record), []).append(record)
+        check_scored(record)
+        worlds.setdefault(conditions_of(record), []).append(record)
     return [_board(name, held) for name, held in worlds.items()]
 
 
-def _check(record: Record) -> None:
-    missing = [name for name in _NEEDED if name not in record]
-    if missing:
-        raise ConfigError(
-            f"a result of {record.get('policy', 'nobody')!r} has no {missing[0]!r}: another version "
-            "wrote it; run the episode again"
-        )
-    if record["gain_points"] is None:
-        raise ConfigError(
-            f"the run of {record['policy']!r} on {record['target']} has no private score; run it "
-            "with score_private=true"
-        )
-
-
-def _conditions(record: Record) -> str:
+def conditions_of(record: Record) -> str:
     """Hash of what must be the same for gains to be comparable."""
     limits = {axis: each["limit"] for axis, each in record["budget"].items()}
     config = record.get("config")
-    same = [public_name(record[name]) for name in ("task", "student")]
+    same: list[Any] = [public_name(record[name]) for name in ("task", "student")]
     same += [record.get("teacher"), record["worlds"], record["final"]["n_private"], limits]
     if config is not None:
         same.append(public_config(from_mapping(EnvConfig, config)) | {"threads": None})

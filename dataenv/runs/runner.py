@@ -20,11 +20,12 @@ from dataenv.policy import Episode, begin_episode, play_on
 from dataenv.presets import OFFLINE, EnvConfig
 from dataenv.quality.submissions import quality_of
 from dataenv.rows import Row, WorkingSet
+from dataenv.runs.episode_log import EpisodeLog
 from dataenv.runs.files import reach
 from dataenv.runs.folder import PICTURE, RESULT, STEPS, open_run
 from dataenv.runs.recorder import RECORD, Recorder, StoredCache
 from dataenv.runs.store import RunStore
-from dataenv.runs.trackers import EpisodeLog, NullTracker, Tracker, about, tracking
+from dataenv.runs.trackers import NullTracker, Tracker, about_run, tracking
 from dataenv.statistics import smallest_detectable_gain
 from dataenv.students import student_of
 from dataenv.submission import SUBMISSION, SUBMISSION_ROWS, write_rows
@@ -68,7 +69,7 @@ def run_to_folder(
     plan = plan_of(config, made_by or policy.name, seed, options)
     with open_run(out, plan, resume) as store:
         if not store.last("end"):
-            tracked = about(config, policy.name, "eval", seed=seed)
+            tracked = about_run(config, policy.name, "eval", seed=seed)
             try:
                 with tracking(tracker or NullTracker(), tracked) as told:
                     _play(store, config, policy, seed, options, quiet, EpisodeLog(told, 0))

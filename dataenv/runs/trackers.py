@@ -1,7 +1,7 @@
 """Where episodes are told of beside their records: nowhere, to files, to Weights & Biases.
 
-A run folder has its records anyway (``steps.jsonl``, ``result.json``), so `JsonlTracker` is for loops
-over many episodes; see `dataenv.wrappers.TrackEpisodes`.
+A run folder has its steps and result in files anyway, so `JsonlTracker` is for loops over many
+episodes; see `dataenv.wrappers.TrackEpisodes`.
 """
 
 from __future__ import annotations
@@ -9,25 +9,20 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from dataenv.episode import Outcome
 from dataenv.errors import ConfigError
 from dataenv.naming import public_config
 from dataenv.presets import EnvConfig
-from dataenv.rows import WorkingSet
-from dataenv.submission import SUBMISSION, SUBMISSION_ROWS, rows_text
 
 PROJECT = "dataenv"
 METRICS, TABLES, ARTIFACTS = "metrics.jsonl", "tables", "artifacts"
 INDEX = "episode/index"
 GROUPS = ("episode", "student", "budget")
 """First parts of the names of scalars."""
-TEXT_LIMIT = 2_000
 _FLUSH_ROWS = 20
 
 
@@ -48,7 +43,7 @@ class About:
     config: Mapping[str, Any]
 
 
-def about(config: EnvConfig, policy: str, job_type: str, **more: Any) -> About:
+def about_run(config: EnvConfig, policy: str, job_type: str, **more: Any) -> About:
     """What is tracked of a controller in an environment; `more` joins the configuration."""
     plain = {**public_config(config), "policy": policy, **more}
     return About(f"{policy} on {plain['domain']}", policy, job_type, plain)
@@ -187,7 +182,7 @@ class WandbTracker:
 
     def table(self, name: str, row: Mapping[str, Any]) -> None:
         if name not in self._tables:
-            columns = list(row)
+            columns: list[str | int] = list(row)
             self._tables[name] = self.wandb.Table(columns=columns, log_mode="INCREMENTAL")
         self._tables[name].add_data(*row.values())
         self._unsent[name] = self._unsent.get(name, 0) + 1
@@ -255,84 +250,8 @@ def tracking(tracker: Tracker, about: About) -> Iterator[Tracker]:
     tracker.finish()
 
 
-class EpisodeLog:
-    """Tells a tracker of one episode.
-
-    Args:
-        tracker: Who is told.
-        index: Of the episode.
-    """
-
-    def __init__(self, tracker: Tracker, index: int) -> None:
-        self.tracker, self.index = tracker, index
-        self._steps: list[dict[str, Any]] = []
-
-    def step(self, record: dict[str, Any]) -> None:
-        """Takes the record of a step."""
-        self._steps.append(record)
-        self.tracker.table("steps", step_row(self.index, record))
-
-    def end(self, outcome: Outcome, name: str, rows: WorkingSet | None) -> None:
-        """Takes the end of the episode.
-
-        Args:
-            outcome: How it ended.
-            name: Of its artifacts.
-            rows: The submission; None to have no artifacts.
-        """
-        rewards = [record["reward"] for record in self._steps]
-        self.tracker.log(episode_scalars(self.index, outcome, rewards))
-        if rows is None:
-            return
-        name = re.sub(r"[^\w.-]", "-", f"{name}-{self.index}")
-        submission = {
-            SUBMISSION: json.dumps(rows.to_submission(), indent=1),
-            SUBMISSION_ROWS: rows_text(rows),
-        }
-        self.tracker.artifact(f"{name}-submission", "dataset", submission)
-        steps = "".join(json.dumps(record) + "\n" for record in self._steps)
-        self.tracker.artifact(f"{name}-trajectory", "trajectory", {"steps.jsonl": steps})
-
-
-def step_row(index: int, record: Mapping[str, Any]) -> dict[str, Any]:
-    """A step as a row of a table."""
-    action, report = record["action"], record["report"]
-    effect = report["effect"]
-    arguments = {name: value for name, value in action.items() if name != "op"}
-    reasons = ", ".join(f"{reason}: {count}" for reason, count in effect.get("reasons", ()))
-    return {
-        "episode": index,
-        "step": record["step"],
-        "operation": str(action.get("op", "")),
-        "arguments": json.dumps(arguments)[:TEXT_LIMIT],
-        "reward": float(record["reward"]),
-        **{name: effect.get(name, 0) for name in ("added", "dropped", "calls")},
-        "reasons": reasons[:TEXT_LIMIT],
-        "rows": report["set"]["rows"],
-        "public": float(report["score"]),
-        "error": report["error"],
-    }
-
-
-def episode_scalars(index: int, outcome: Outcome, rewards: Sequence[float]) -> dict[str, float]:
-    """The figures of a finished episode; those that it has not are left out."""
-    found = {
-        INDEX: index,
-        "episode/return": sum(rewards),
-        "episode/length": len(rewards),
-        "episode/rows": outcome.rows,
-        "episode/mats": outcome.mats,
-        "student/base_public": outcome.base[0],
-        "student/base_private": outcome.base[1],
-        "student/public": outcome.final[0],
-        "student/private": outcome.final[1],
-        "student/gain_points": outcome.gain_points,
-        "student/gain_percent": outcome.gain_percent,
-        "student/retention": outcome.retention[1],
-        **{f"budget/{axis}": used for axis, used, _ in outcome.budget},
-    }
-    return {name: float(value) for name, value in found.items() if value is not None}
-
-
-TRACKERS = {"none": lambda folder: NullTracker(), "jsonl": JsonlTracker, "wandb": WandbTracker}
-"""What makes a tracker of a folder, by name."""
+TRACKERS: dict[str, Callable[[Path], Tracker]] = {
+    "none": lambda folder: NullTracker(),
+    "wandb": WandbTracker,
+}
+"""What makes the tracker of a run folder, by name."""

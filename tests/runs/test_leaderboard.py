@@ -10,7 +10,8 @@ import pytest
 import dataenv
 from dataenv.cli import main
 from dataenv.errors import ConfigError
-from dataenv.runs.leaderboard import boards, read_results
+from dataenv.runs.leaderboard import boards
+from dataenv.runs.results import read_results
 from dataenv.statistics import mean_bootstrap
 
 RECORDS = Path(dataenv.__file__).parents[1] / "records" / "controllers.jsonl"

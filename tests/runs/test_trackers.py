@@ -14,7 +14,7 @@ from dataenv.cli import main
 from dataenv.errors import ConfigError, TeacherUnavailable
 from dataenv.registry import env_config, make_policy
 from dataenv.runs.runner import run_to_folder
-from dataenv.runs.trackers import JsonlTracker, Trackers, WandbTracker, about, tracking
+from dataenv.runs.trackers import JsonlTracker, Trackers, WandbTracker, about_run, tracking
 from dataenv.wrappers import MENU, SUBMIT, DiscreteOperations, TextIO, TrackEpisodes
 
 SETTINGS = ["public=8", "reward=8", "private=8", "seeds=8", "retention=2", "min_rows=4"]
@@ -133,7 +133,7 @@ def test_a_run_is_told_to_wandb_as_its_records_have_it(tiny_path, tmp_path):
 
 
 def test_scalars_have_the_episode_as_their_axis(small, tmp_path):
-    with tracking(WandbTracker(tmp_path), about(small, "random", "train")):
+    with tracking(WandbTracker(tmp_path), about_run(small, "random", "train")):
         pass
     metrics = [each.metric for each in recorded(tmp_path) if each.HasField("metric")]
     axes = {each.glob_name or each.name: each.step_metric for each in metrics}
@@ -145,7 +145,7 @@ def test_nothing_of_this_machine_is_told(small, tmp_path):
 
     endpoint = dataclasses.replace(small.endpoint, base_url=SECRET, model="m")
     config = dataclasses.replace(small, endpoint=endpoint, tape=str(tmp_path / "tape"))
-    with tracking(WandbTracker(tmp_path), about(config, "random", "eval")):
+    with tracking(WandbTracker(tmp_path), about_run(config, "random", "eval")):
         pass
     told = json.dumps(config_of(tmp_path))
     assert SECRET not in told and str(tmp_path) not in told and small.student not in told
@@ -159,7 +159,7 @@ def test_any_loop_tells_its_episodes_to_several_trackers(wrapper, make_env, tmp_
     write = {"op": "generate", "brief": "heat", "n": 8}
     menu = [MENU.index(("topic", {"ranking": "weakest", "rank": 0, "n": 16})), SUBMIT]
     actions = menu if wrapper is DiscreteOperations else [json.dumps(write), '{"op": "submit"}']
-    with tracking(both, about(env.config, "mine", "train")):
+    with tracking(both, about_run(env.config, "mine", "train")):
         for seed in range(2):
             wrapped.reset(seed=seed)
             ends = [wrapped.step(action)[2] for action in actions]
@@ -181,7 +181,7 @@ def test_any_loop_tells_its_episodes_to_several_trackers(wrapper, make_env, tmp_
 
 
 def test_long_tables_are_sent_in_parts(tmp_path, small):
-    with tracking(WandbTracker(tmp_path), about(small, "random", "eval")) as tracker:
+    with tracking(WandbTracker(tmp_path), about_run(small, "random", "eval")) as tracker:
         for step in range(45):
             tracker.table("steps", {"step": step, "operation": "draw"})
     assert [row["step"] for row in tables(tmp_path)] == list(range(45))
