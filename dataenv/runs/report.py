@@ -82,7 +82,7 @@ def write_report(folders: Sequence[Path], out: Path) -> None:
     text = render([read_view(folder) for folder in folders])
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text, "utf-8")
+        out.write_text(text, "utf-8", errors="replace")  # a model may write half a character
     except OSError as error:
         raise ConfigError(f"cannot write the report {out}: {error}") from error
 

@@ -85,6 +85,11 @@ class RunView:
         return public_name(self.result["student"])
 
     @property
+    def teacher(self) -> str:
+        """The teacher's name."""
+        return public_name(self.result["teacher"])
+
+    @property
     def task(self) -> str:
         """The task's name."""
         return public_name(self.result["task"])

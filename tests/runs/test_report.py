@@ -166,6 +166,14 @@ def test_a_run_that_gave_up_has_a_report(tiny_path, tmp_path):
     assert "Actions refused: 1" in page.text and "no_submission" in page.text
 
 
+def test_half_a_character_is_no_obstacle(runs, tmp_path):
+    def halve(row):
+        return {**row, "output": "half \ud83d"}
+
+    folder = changed(runs / "feedback", tmp_path / "h", "submission_rows.jsonl", halve)
+    assert "half ?" in report(folder, out=tmp_path / "report.html")
+
+
 def test_nothing_of_this_machine_is_in_the_report(runs, tiny_path, tmp_path):
     content = report(runs / "feedback", out=tmp_path / "report.html")
     assert str(tiny_path) not in content and str(runs) not in content
