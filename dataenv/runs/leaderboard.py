@@ -18,6 +18,7 @@ from dataenv.hashing import digest
 from dataenv.naming import public_config, public_name
 from dataenv.presets import EnvConfig
 from dataenv.runs.results import Record, check_scored
+from dataenv.runs.tables import board_text
 from dataenv.statistics import (
     Interval,
     holm,
@@ -111,8 +112,6 @@ class Board:
 
     def to_text(self) -> str:
         """The table, in Markdown, and how it was ranked."""
-        from dataenv.runs.tables import board_text
-
         return board_text(self)
 
 
