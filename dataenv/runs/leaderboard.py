@@ -42,10 +42,10 @@ class Difference:
     Args:
         to: The other.
         n: Pairs, of the same target and seed.
-        mean: Over the pairs; None without any, as all that follows.
-        interval: Its 95% interval over targets.
+        mean: Over the pairs; None without any.
+        interval: Its 95% interval over targets; None for fewer than two.
         detectable: The smallest true difference that so many pairs would show in 80% of cases; None
-            for fewer than two.
+            for fewer than two targets.
     """
 
     to: str
@@ -65,7 +65,7 @@ class Standing:
             outside the competition, and where there is no pair with any other.
         runs, targets: How many.
         gain: Mean private gain, in points.
-        interval: Its 95% interval over targets.
+        interval: Its 95% interval over targets; None for a single one, which shows no spread.
         mats: Attempts over successful attempts, of all runs; None without a success.
         cost: Mean use of every budget, and seconds.
         against: Differences to reference points.
@@ -77,7 +77,7 @@ class Standing:
     runs: int
     targets: int
     gain: float
-    interval: Interval
+    interval: Interval | None
     mats: float | None
     cost: dict[str, float]
     against: tuple[Difference, ...]
@@ -225,7 +225,7 @@ def _standing(
         runs=len(mine),
         targets=len(set(targets)),
         gain=sum(values) / len(values),
-        interval=mean_bootstrap(values, clusters=targets),
+        interval=_interval(values, targets),
         mats=attempts / successful if successful else None,
         cost=_cost(mine),
         against=tuple(
@@ -248,5 +248,10 @@ def _difference(to: str, mine: Mapping[Pair, float], other: Mapping[Pair, float]
     if not values:
         return Difference(to, 0)
     detectable = smallest_detectable_mean(values, clusters=targets)
-    interval = mean_bootstrap(values, clusters=targets)
+    interval = _interval(values, targets)
     return Difference(to, len(values), sum(values) / len(values), interval, detectable)
+
+
+def _interval(values: Sequence[float], targets: Sequence[str]) -> Interval | None:
+    several = len(set(targets)) > 1
+    return mean_bootstrap(values, clusters=targets) if several else None

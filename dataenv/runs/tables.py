@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from dataenv.statistics import Interval
+
 if TYPE_CHECKING:
     from dataenv.runs.leaderboard import Board, Difference, Standing
 
@@ -39,14 +41,13 @@ def markdown(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
 
 
 def _line(standing: Standing, others: Sequence[str], axes: Sequence[str]) -> list[str]:
-    low, high = standing.interval.low, standing.interval.high
     against = {each.to: each for each in standing.against}
     return [
         "-" if standing.rank is None else str(standing.rank),
         standing.policy,
         str(standing.runs),
         str(standing.targets),
-        f"{standing.gain:+.1f} [{low:+.1f}, {high:+.1f}]",
+        _points(standing.gain, standing.interval),
         *(_difference(against.get(other)) for other in others),
         "-" if standing.mats is None else f"{standing.mats:.2f}",
         *(f"{standing.cost[axis]:.4g}" for axis in axes),
@@ -55,8 +56,12 @@ def _line(standing: Standing, others: Sequence[str], axes: Sequence[str]) -> lis
 
 
 def _difference(found: Difference | None) -> str:
-    if found is None or found.mean is None or found.interval is None:
+    if found is None or found.mean is None:
         return "-"
     seen = "" if found.detectable is None else f", ± {found.detectable:.1f}"
-    interval = f"[{found.interval.low:+.1f}, {found.interval.high:+.1f}]"
-    return f"{found.mean:+.1f} {interval}, n = {found.n}{seen}"
+    return f"{_points(found.mean, found.interval)}, n = {found.n}{seen}"
+
+
+def _points(mean: float, interval: Interval | None) -> str:
+    spread = "" if interval is None else f" [{interval.low:+.1f}, {interval.high:+.1f}]"
+    return f"{mean:+.1f}{spread}"

@@ -115,6 +115,13 @@ def test_runs_that_could_cheat_are_marked_and_not_ranked(flag, recorded):
     assert f"{flag} 1/2" in board.to_text()
 
 
+def test_a_single_target_has_no_interval(recorded):
+    (board,) = boards(with_gains(recorded, {"mirror": [9.0], "other": [5.0]}))
+    line = standing(board, "other")
+    assert line.interval is None and line.against[0].interval is None
+    assert "| +5.0 | -4.0, n = 1 |" in board.to_text()
+
+
 def test_a_run_that_is_there_twice_is_refused(recorded):
     with pytest.raises(ConfigError, match=f"two runs of '{recorded[0]['policy']}' on"):
         boards([*recorded, recorded[0]])
