@@ -19,6 +19,7 @@ _EXPORTS = {
     "tool_schemas": "dataenv.operations",
     "DiscreteOperations": "dataenv.wrappers",
     "TextIO": "dataenv.wrappers",
+    "TrackEpisodes": "dataenv.wrappers",
 }
 
 

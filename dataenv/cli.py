@@ -22,6 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
     from dataenv.registry import make_policy
     from dataenv.runs.folder import read_plan
     from dataenv.runs.runner import dry_run, run_to_folder
+    from dataenv.runs.trackers import TRACKERS
 
     fresh: dict[str, Any] = {"seed": 0, "options": {}}
     plan = read_plan(arguments.resume) if arguments.resume else fresh
@@ -36,7 +37,14 @@ def run(arguments: argparse.Namespace) -> int:
     options = plan["options"] if arguments.target is None else {"target": arguments.target}
     policy, out = make_policy(made_by), arguments.resume or arguments.out
     result = run_to_folder(
-        config, policy, seed, out, options=options, made_by=made_by, resume=bool(arguments.resume)
+        config,
+        policy,
+        seed,
+        out,
+        options=options,
+        made_by=made_by,
+        resume=bool(arguments.resume),
+        tracker=TRACKERS[arguments.track](out),
     )
     print(summary(result))
     print(f"records: {out}")
@@ -190,6 +198,34 @@ def export(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def report(arguments: argparse.Namespace) -> int:
+    """Writes a report of runs."""
+    from dataenv.runs.report import write_report
+
+    out = arguments.out or arguments.runs[0] / "report.html"
+    write_report(arguments.runs, out)
+    print(out)
+    return 0
+
+
+def leaderboard(arguments: argparse.Namespace) -> int:
+    """Prints how controllers compare."""
+    from dataenv.runs.leaderboard import boards
+    from dataenv.runs.results import read_results, read_runs
+    from dataenv.runs.tables import HOW
+
+    if not arguments.runs and not arguments.records:
+        raise ConfigError("name folders of runs, or a file of results: --records")
+    found = read_runs(arguments.runs)
+    found += read_results(arguments.records) if arguments.records else []
+    tables = boards(found)
+    if arguments.json:
+        print(json.dumps([each.to_dict() for each in tables], indent=1))
+        return 0
+    print("\n\n".join([*(each.to_text() for each in tables), HOW]))
+    return 0
+
+
 def serve_teacher(arguments: argparse.Namespace) -> int:
     """Serves a teacher until it is interrupted."""
     fields = {"concurrency": arguments.parallel, "timeout_s": 600} if arguments.gguf else {}
@@ -314,6 +350,12 @@ def parser() -> argparse.ArgumentParser:
         "--resume", type=Path, metavar="DIR", help="go on with the run there that was cut off"
     )
     one.add_argument("--target", type=int, help="a target's number; drawn from the seed if absent")
+    one.add_argument(
+        "--track",
+        choices=("none", "wandb"),
+        default="none",
+        help="whom to tell of the episode beside its records; WANDB_MODE=offline needs no account",
+    )
     one.add_argument("--dry-run", action="store_true", help="say what the run may cost, and stop")
     many = verbs.add_parser("sweep", help="run controllers on tasks, targets and seeds; resumable")
     many.add_argument(
@@ -375,6 +417,15 @@ def parser() -> argparse.ArgumentParser:
         "--no-verify", action="store_true", help="even if the student scores otherwise than it did"
     )
     gift.set_defaults(call=export)
+    tells = verbs.add_parser("report", help="write one HTML file about a run, or several")
+    tells.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folder of a finished run")
+    tells.add_argument("--out", type=Path, metavar="FILE", help="default: report.html in the first")
+    tells.set_defaults(call=report)
+    ranks = verbs.add_parser("leaderboard", help="compare controllers over runs")
+    ranks.add_argument("runs", type=Path, nargs="*", metavar="RUN", help="folder of a finished run")
+    ranks.add_argument("--records", type=Path, metavar="FILE", help="lines of JSON, a result each")
+    ranks.add_argument("--json", action="store_true", help="for machines")
+    ranks.set_defaults(call=leaderboard)
     serve = verbs.add_parser("serve", help="serve a teacher as an OpenAI-compatible endpoint")
     served = serve.add_subparsers(dest="what", required=True)
     who = served.add_parser("teacher", help="on loopback, until interrupted")

@@ -223,14 +223,15 @@ def play_on(
                 on_choice(action)
         progress.observation, reward, _, _, info = env.step(action)
         progress.report, progress.outcome = info["report"], info.get("outcome")
-        record = {
-            "step": len(progress.steps) + 1,
-            "action": loggable(action),
-            "reward": reward,
-            "report": progress.report.to_dict(),
-        }
+        record = step_record(len(progress.steps) + 1, action, reward, progress.report)
         progress.steps.append(record)
         progress.total += reward
         if on_step:
             on_step(record)
     return Episode(progress.outcome, progress.total, progress.steps)
+
+
+def step_record(number: int, action: Any, reward: float, report: EvalReport) -> dict[str, Any]:
+    """What is kept of a step; `number` counts from 1."""
+    shown = loggable(action)
+    return {"step": number, "action": shown, "reward": reward, "report": report.to_dict()}

@@ -58,7 +58,12 @@ def _known_fields(entry: Any) -> Any:
 
 def write_rows(path: Path, rows: WorkingSet) -> None:
     """Writes rows with their provenance, one a line."""
-    path.write_text("".join(json.dumps(row.to_dict()) + "\n" for row in rows), "utf-8")
+    path.write_text(rows_text(rows), "utf-8")
+
+
+def rows_text(rows: WorkingSet) -> str:
+    """Rows with their provenance, one a line."""
+    return "".join(json.dumps(row.to_dict()) + "\n" for row in rows)
 
 
 def read_rows(path: Path) -> tuple[Row, ...]:

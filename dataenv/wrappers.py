@@ -1,8 +1,10 @@
-"""Wrappers: text in and out, and a masked menu of discrete actions for learned policies."""
+"""Wrappers: text in and out, a masked menu of discrete actions for learned policies, tracking."""
 
 from __future__ import annotations
 
+import itertools
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import gymnasium as gym
@@ -10,6 +12,9 @@ import numpy as np
 from gymnasium import spaces
 
 from dataenv.evaluation import EvalReport
+from dataenv.policy import step_record
+from dataenv.runs.episode_log import EpisodeLog
+from dataenv.runs.trackers import Tracker
 
 MAX_TEXT = 100_000
 RANKS = 8
@@ -123,3 +128,44 @@ class DiscreteOperations(gym.Wrapper):
         used = dict(env.report.budget)["trainings"][0]
         mask[SUBMIT] = 2 * used >= env.config.trainings or not mask[:SUBMIT].any()
         return mask
+
+
+class TrackEpisodes(gym.Wrapper):
+    """Tells a tracker of every episode; goes around any of the other wrappers, or under them.
+
+    Whoever has made the tracker starts and finishes it; see `dataenv.runs.trackers.tracking`.
+
+    Args:
+        env: The environment.
+        tracker: Who is told.
+        numbers: Of the episodes; from 0 on by default. Environments that share a tracker share them.
+        artifacts: Whether submission and steps of every episode are kept.
+    """
+
+    def __init__(
+        self,
+        env: gym.Env,
+        tracker: Tracker,
+        numbers: Iterator[int] | None = None,
+        artifacts: bool = False,
+    ) -> None:
+        super().__init__(env)
+        self.tracker, self.artifacts = tracker, artifacts
+        self.numbers = itertools.count() if numbers is None else numbers
+        self._log: EpisodeLog
+
+    def reset(self, **arguments: Any):
+        observation, info = self.env.reset(**arguments)
+        self._log = EpisodeLog(self.tracker, next(self.numbers))
+        return observation, info
+
+    def step(self, action: Any):
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        env: Any = self.env.unwrapped
+        log = env.log  # has the operation that a wrapper has made of the action
+        record = step_record(len(log), log[-1]["action"], float(reward), info["report"])
+        self._log.step(record)
+        if terminated or truncated:
+            rows = env.submission() if self.artifacts else None
+            self._log.end(info["outcome"], env.task.target, rows)
+        return observation, reward, terminated, truncated, info

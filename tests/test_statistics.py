@@ -1,3 +1,4 @@
+import math
 import time
 
 import numpy as np
@@ -5,13 +6,17 @@ import pytest
 
 from dataenv.statistics import (
     Interval,
+    difference_interval,
     excess,
     expected_best_of,
+    holm,
     mcnemar,
     mean_bootstrap,
     paired_bootstrap,
     ratio_bootstrap,
+    sign_bootstrap,
     smallest_detectable_gain,
+    smallest_detectable_mean,
     wilson,
 )
 
@@ -163,3 +168,42 @@ def test_an_excess_of_equals_is_none_and_without_items_is_refused():
     assert excess(5, 5, 9, 9).p == 1.0 and excess(3, 6, 5, 10).p == pytest.approx(0.5)
     with pytest.raises(ValueError, match=r"got \(0, 3\)"):
         excess(0, 0, 1, 3)
+
+
+def test_holm_gives_the_textbook_decisions():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == [True, False, False, True]
+    assert holm([]) == [] and holm([0.05]) == [True]
+
+
+def test_holm_refuses_what_is_no_chance():
+    with pytest.raises(ValueError, match=r"got \[1.5\]"):
+        holm([0.1, 1.5])
+
+
+def test_sign_bootstrap_keeps_its_level_and_finds_what_is_there():
+    draw = np.random.default_rng(0)
+    none = [sign_bootstrap(draw.normal(0, 1, 15).tolist(), draws=999) for _ in range(300)]
+    some = [sign_bootstrap(draw.normal(1, 1, 15).tolist(), draws=999) for _ in range(300)]
+    assert np.mean([p < 0.05 for p in none]) < 0.11  # percentile bootstraps of 15 are a bit bold
+    assert np.mean([p < 0.05 for p in some]) > 0.9
+
+
+def test_sign_bootstrap_of_a_few_says_no_more_than_their_signs():
+    assert sign_bootstrap([5.0, 6.0, 7.0]) == 0.25
+    assert sign_bootstrap([5.0] * 6, clusters="aaabbb") == 0.5
+    assert sign_bootstrap([0.0, 0.0]) == 1.0
+
+
+def test_smallest_detectable_mean_is_found_as_often_as_it_says():
+    draw, n = np.random.default_rng(1), 30
+    gain = smallest_detectable_mean(draw.normal(0, 1, 4000).tolist()) * math.sqrt(4000 / n)
+    samples = draw.normal(gain, 1, (2000, n))
+    found = np.abs(samples.mean(1)) / (samples.std(1, ddof=1) / math.sqrt(n)) > 1.96
+    assert abs(found.mean() - 0.8) < 0.04
+    assert smallest_detectable_mean([3.0]) is None
+
+
+def test_difference_interval_matches_a_published_one():
+    # Newcombe 1998, Statistics in Medicine 17:873, table II: 56/70 - 48/80, method 10.
+    found = difference_interval(48 / 80, wilson(48, 80), 56 / 70, wilson(56, 70))
+    assert (round(found.low, 4), round(found.high, 4)) == (0.0524, 0.3339)

@@ -17,6 +17,7 @@ from huggingface_hub import CardData, DatasetCardData, EvalResult, ModelCardData
 from dataenv.naming import public_config, public_name
 from dataenv.presets import EnvConfig
 from dataenv.rows import Row
+from dataenv.runs.tables import markdown
 from dataenv.students import STUDENTS
 from dataenv.students.fetch import ORIGINS, source_of
 
@@ -178,7 +179,7 @@ def _scores(story: Story) -> str:
     ]
     n = result["final"]["n_private"]
     head = ("", f"private score, n = {n} [95% interval]", "public score", "general items")
-    said = [_table(head, lines)]
+    said = [markdown(head, lines)]
     if result["gain_points"] is not None:
         low, high = result["gain_interval_points"]
         said.append(
@@ -217,7 +218,7 @@ def _provenance(story: Story, rows: Sequence[Row]) -> str:
     calls = story.result["budget"]["calls"]["used"]
     return "\n\n".join(
         [
-            _table(("operation", "rows", "teacher calls", "checked"), lines),
+            markdown(("operation", "rows", "teacher calls", "checked"), lines),
             f"Teacher: {public_name(story.result['teacher'])}, asked {calls:g} times in the whole "
             f"episode. Checks passed: {passed}.",
         ]
@@ -239,7 +240,7 @@ def _quality(story: Story) -> list[str]:
         for name, figure in quality.items()
         if name != "rows"
     ]
-    return ["## Quality", _table(("", "value", "95% interval", "rows", "by"), lines)]
+    return ["## Quality", markdown(("", "value", "95% interval", "rows", "by"), lines)]
 
 
 def _conditions(story: Story) -> list[str]:
@@ -253,8 +254,3 @@ def _conditions(story: Story) -> list[str]:
     }
     text = yaml.safe_dump(content, sort_keys=False).rstrip()
     return ["## How it was made", _code(text.split("\n"), "yaml")]
-
-
-def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    rows = [head, ["---"] * len(head), *lines]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)

@@ -20,10 +20,12 @@ from dataenv.policy import Episode, begin_episode, play_on
 from dataenv.presets import OFFLINE, EnvConfig
 from dataenv.quality.submissions import quality_of
 from dataenv.rows import Row, WorkingSet
+from dataenv.runs.episode_log import EpisodeLog
 from dataenv.runs.files import reach
 from dataenv.runs.folder import PICTURE, RESULT, STEPS, open_run
 from dataenv.runs.recorder import RECORD, Recorder, StoredCache
 from dataenv.runs.store import RunStore
+from dataenv.runs.trackers import NullTracker, Tracker, about_run, tracking
 from dataenv.statistics import smallest_detectable_gain
 from dataenv.students import student_of
 from dataenv.submission import SUBMISSION, SUBMISSION_ROWS, write_rows
@@ -40,6 +42,7 @@ def run_to_folder(
     quiet: bool = False,
     made_by: str | None = None,
     resume: bool = False,
+    tracker: Tracker | None = None,
 ) -> dict[str, Any]:
     """Runs one episode and writes its records, so that it can go on after a kill.
 
@@ -54,6 +57,7 @@ def run_to_folder(
         quiet: No progress line on stderr.
         made_by: What `make_policy` made the policy of; its name, if absent.
         resume: Go on with the run in the folder.
+        tracker: Is told of the episode, from its first step on even if it goes on after a kill.
 
     Returns:
         The content of ``result.json``.
@@ -67,8 +71,10 @@ def run_to_folder(
     plan = plan_of(config, made_by or policy.name, seed, options)
     with open_run(out, plan, resume) as store:
         if not store.last("end"):
+            tracked = about_run(config, policy.name, "eval", seed=seed)
             try:
-                _play(store, config, policy, seed, options, quiet)
+                with tracking(tracker or NullTracker(), tracked) as told:
+                    _play(store, config, policy, seed, options, quiet, EpisodeLog(told, 0))
             except EnvironmentFault as fault:
                 _note_fault(store, fault)
                 raise
@@ -88,6 +94,7 @@ def _play(
     seed: int,
     options: dict[str, Any] | None,
     quiet: bool,
+    log: EpisodeLog,
 ) -> None:
     """Plays the run in a store to its end."""
     env = DataEnv(config=config, cache=StoredCache(store))
@@ -98,11 +105,14 @@ def _play(
     if not progress:
         progress = begin_episode(env, policy, seed, options, recorder.attach)
         recorder.began(progress)
+    for record in progress.steps:
+        log.step(record)
     with (store.folder / STEPS).open("w", encoding="utf-8") as view:
         view.writelines(json.dumps(record) + "\n" for record in progress.steps)
 
         def on_step(record: dict[str, Any]) -> None:
             recorder.stepped(progress)
+            log.step(record)
             view.write(json.dumps(record) + "\n")
             view.flush()
             if not quiet:
@@ -112,6 +122,7 @@ def _play(
     if not quiet:
         sys.stderr.write("\n")
     result = result_of(env, episode, policy.name, seed, recorder.seconds)
+    log.end(episode.outcome, env.task.target, env.submission())
     submission = store.put(env.submission().to_dict())
     store.append("end", {"result": result | {"quality": quality_of(env)}, "submission": submission})
 
