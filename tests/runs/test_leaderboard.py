@@ -41,6 +41,9 @@ def with_gains(recorded, gains):
 
 
 def test_the_figures_are_those_of_the_records(recorded):
+    names = {"mirror_second": "mirror", "privileged": "feedback"}  # who is in it grows and shrinks
+    many = [r for r in recorded if r["policy"] in names]
+    recorded = [{**r, "policy": names[r["policy"]], "flags": []} for r in many]
     board = science(recorded)
     mine = [r for r in recorded if (r["task"], r["policy"]) == ("science", "feedback")]
     mirror = {
