@@ -108,6 +108,10 @@ class DataEnv(gym.Env):
         self._begin(EpisodeState(target=target, key=key), rates)
         return self._observation(), self._info()
 
+    def keep_in(self, cache: Cache) -> None:
+        """Has what is made from now on kept in another cache; before the first `reset`."""
+        self._cache = cache
+
     def check(self, options: dict[str, Any] | None = None) -> None:
         """Finds out whether an episode can begin, and begins none.
 
@@ -422,8 +426,8 @@ class DataEnv(gym.Env):
         state.trainings += 1
         before = (state.evaluated[-1] if state.evaluated else self._base).reward.score
         scores = self._laboratory.scores(state.rows)
-        used, _ = self._laboratory.training_rows(state.rows)
-        state.successful += self._is_valid(used)
+        used = min(len(state.rows), self.config.max_rows) - len(scores.dropped)
+        state.successful += used >= self.config.min_rows
         state.evaluated.append(scores)
         return scores.reward.score - before if self.config.reward_mode == "dense" else 0.0
 

@@ -14,15 +14,13 @@ from typing import Any
 from dataenv.errors import ConfigError
 from dataenv.presets import BENCHMARK_IDS, PRESETS, SPLITS, EnvConfig
 from dataenv.tasks.base import Task
-from dataenv.teachers import served_teacher
+from dataenv.teachers import SERVED, served_teacher
 from dataenv.teachers.base import CallError, ChatRequest, Completion, Teacher
 from dataenv.teachers.broker import Expert
 
 SIZES = ("public", "reward", "private", "seeds", "retention", "pool")
 """What a task holds, and the fields of `EnvConfig` that say how much of it."""
 
-SERVED = "openai"
-"""The name of a teacher behind an endpoint."""
 Teachers = tuple[Teacher, dict[str, Expert]]
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import subprocess
+import sys
+from collections.abc import Iterator
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -35,9 +39,18 @@ TINY = {
 }
 
 
-def heeds_interrupts() -> None:
-    """For a child process: what runs in the background has inherited deaf ears."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+@contextlib.contextmanager
+def teacher_command(*arguments: str) -> Iterator[tuple[subprocess.Popen, str]]:
+    """``dataenv serve teacher`` in a process of its own, and the address that it prints."""
+
+    def heed_interrupts() -> None:  # what runs in the background has inherited deaf ears
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    command = [sys.executable, "-m", "dataenv.cli", "serve", "teacher", *arguments, "--port", "0"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, preexec_fn=heed_interrupts
+    ) as process:
+        yield process, process.stdout.readline().split(" at ")[1].split(";")[0]
 
 
 @pytest.fixture(scope="session")

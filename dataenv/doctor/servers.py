@@ -19,8 +19,8 @@ from dataenv.endpoint import Endpoint
 from dataenv.errors import ConfigError
 from dataenv.presets import EnvConfig
 from dataenv.students.fetch import cache_folder
+from dataenv.teachers import SERVED
 from dataenv.teachers.base import CallError
-from dataenv.world import SERVED
 
 R = TypeVar("R")
 

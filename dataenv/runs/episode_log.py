@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dataenv.episode import Outcome, loggable
+from dataenv.episode import Outcome
 from dataenv.rows import WorkingSet
 from dataenv.runs.folder import STEPS
 from dataenv.runs.trackers import INDEX, Tracker
@@ -57,7 +57,7 @@ class EpisodeLog:
 
 def step_row(index: int, record: Mapping[str, Any]) -> dict[str, Any]:
     """A step as a row of a table."""
-    action, report = loggable(record["action"]), record["report"]
+    action, report = record["action"], record["report"]
     effect = report["effect"]
     arguments = {name: value for name, value in action.items() if name != "op"}
     reasons = ", ".join(f"{reason}: {count}" for reason, count in effect.get("reasons", ()))

@@ -18,6 +18,8 @@ from dataenv.naming import public_name
 from dataenv.presets import EnvConfig
 from dataenv.rows import Row, WorkingSet
 from dataenv.runs.cards import Story, dataset_card, student_card
+from dataenv.runs.folder import RESULT
+from dataenv.runs.results import read_runs, require_fields
 from dataenv.runs.runner import versions
 from dataenv.students.base import Student
 from dataenv.submission import SUBMISSION_ROWS, read_rows
@@ -90,16 +92,9 @@ def read_run(folder: Path) -> Run:
     Raises:
         ConfigError: It holds no finished run, one of another version, or one without a submission.
     """
-    path = folder / "result.json"
-    try:
-        result = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{folder} holds no finished run: cannot read {path}: {error}") from error
-    missing = [name for name in _NEEDED if name not in result]
-    if missing:
-        raise ConfigError(
-            f"{path} has no {missing[0]!r}: another version wrote it; run the episode again"
-        )
+    (found,) = read_runs([folder])
+    require_fields(found, _NEEDED, str(folder / RESULT))
+    result = dict(found)
     rows = read_rows(folder / SUBMISSION_ROWS)
     if not rows:
         flags = ", ".join(result.get("flags", ())) or "no flags"

@@ -52,6 +52,13 @@ def claim(path: Path) -> IO[str]:
     return lock
 
 
+def replace_text(path: Path, text: str) -> None:
+    """Writes a view in one piece: whoever reads it finds the old one or the new one."""
+    temporary = path.with_name(f"{path.name}.tmp")
+    temporary.write_text(text, "utf-8")
+    temporary.replace(path)
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Writes a file that is there whole or not at all; see `sync_folder`."""
     temporary = path.with_name(f"{path.name}.tmp")

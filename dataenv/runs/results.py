@@ -31,7 +31,9 @@ def read_runs(folders: Iterable[Path]) -> list[Record]:
         try:
             found.append(json.loads(path.read_text("utf-8")))
         except (OSError, ValueError) as error:
-            raise ConfigError(f"{folder} holds no finished run: {error}") from error
+            raise ConfigError(
+                f"{folder} holds no finished run: cannot read {path}: {error}"
+            ) from error
     return found
 
 
@@ -47,18 +49,22 @@ def read_results(path: Path) -> list[Record]:
     return list(found)
 
 
+def require_fields(record: Record, names: Iterable[str], what: str) -> None:
+    """Raises `ConfigError` if a result lacks a field; `what` is its name in the message."""
+    missing = [name for name in names if name not in record]
+    if missing:
+        raise ConfigError(
+            f"{what} has no {missing[0]!r}: another version wrote it; run the episode again"
+        )
+
+
 def check_scored(record: Record) -> None:
     """Sees that a result can be compared.
 
     Raises:
         ConfigError: It cannot, as fields or its private score are missing.
     """
-    missing = [name for name in _NEEDED if name not in record]
-    if missing:
-        raise ConfigError(
-            f"a result of {record.get('policy', 'nobody')!r} has no {missing[0]!r}: another version "
-            "wrote it; run the episode again"
-        )
+    require_fields(record, _NEEDED, f"a result of {record.get('policy', 'nobody')!r}")
     if record["gain_points"] is None:
         raise ConfigError(
             f"the run of {record['policy']!r} on {record['target']} has no private score; run it "

@@ -21,7 +21,7 @@ from dataenv.presets import OFFLINE, EnvConfig
 from dataenv.quality.submissions import quality_of
 from dataenv.rows import Row, WorkingSet
 from dataenv.runs.episode_log import EpisodeLog
-from dataenv.runs.files import reach
+from dataenv.runs.files import reach, replace_text
 from dataenv.runs.folder import PICTURE, RESULT, STEPS, open_run
 from dataenv.runs.recorder import RECORD, Recorder, StoredCache
 from dataenv.runs.store import RunStore
@@ -66,15 +66,16 @@ def run_to_folder(
         ConfigError: There is an unfinished run, or none to resume, or one of other settings.
         StoreFault: Another process runs it, or it cannot be written.
     """
+    env = DataEnv(config=config)
     if not resume:  # nothing is replaced by a run that cannot begin
-        DataEnv(config=config).check(options)
+        env.check(options)
     plan = plan_of(config, made_by or policy.name, seed, options)
     with open_run(out, plan, resume) as store:
         if not store.last("end"):
             tracked = about_run(config, policy.name, "eval", seed=seed)
             try:
                 with tracking(tracker or NullTracker(), tracked) as told:
-                    _play(store, config, policy, seed, options, quiet, EpisodeLog(told, 0))
+                    _play(store, env, policy, seed, options, quiet, EpisodeLog(told, 0))
             except EnvironmentFault as fault:
                 _note_fault(store, fault)
                 raise
@@ -89,7 +90,7 @@ def _note_fault(store: RunStore, fault: EnvironmentFault) -> None:
 
 def _play(
     store: RunStore,
-    config: EnvConfig,
+    env: DataEnv,
     policy: Any,
     seed: int,
     options: dict[str, Any] | None,
@@ -97,7 +98,7 @@ def _play(
     log: EpisodeLog,
 ) -> None:
     """Plays the run in a store to its end."""
-    env = DataEnv(config=config, cache=StoredCache(store))
+    env.keep_in(StoredCache(store))
     if not quiet:
         sys.stderr.write(f"student {env.student.name}: {env.student.placement}\n")
     recorder = Recorder(store, env, policy, seed)
@@ -116,7 +117,7 @@ def _play(
             view.write(json.dumps(record) + "\n")
             view.flush()
             if not quiet:
-                _progress(record, config, policy.name, sys.stderr)
+                _progress(record, env.config, policy.name, sys.stderr)
 
         episode = play_on(env, policy, progress, recorder.chose, on_step)
     if not quiet:
@@ -271,9 +272,7 @@ def _expected_seconds(config: EnvConfig) -> float:
 
 def write_json(path: Path, value: Any) -> None:
     """Writes a JSON file in one piece."""
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(value, indent=1) + "\n", "utf-8")
-    temporary.replace(path)
+    replace_text(path, json.dumps(value, indent=1) + "\n")
 
 
 def _progress(record: dict[str, Any], config: EnvConfig, policy: str, out: TextIO) -> None:

@@ -21,10 +21,12 @@ from dataenv.config import from_mapping, require
 from dataenv.errors import ConfigError, DataEnvError
 from dataenv.presets import SPLITS, EnvConfig
 from dataenv.registry import config_from_file, env_config, make_policy, read_yaml
+from dataenv.runs.files import replace_text
 from dataenv.runs.folder import RESULT, holds_run, is_unfinished
 from dataenv.runs.processes import Ended, in_processes
 from dataenv.runs.ray_engine import in_ray
 from dataenv.runs.runner import run_to_folder
+from dataenv.runs.tables import markdown, points
 from dataenv.statistics import mean_bootstrap
 
 RECORDS = "sweep.jsonl"
@@ -206,16 +208,14 @@ def _ended(planned: Sequence[Planned], processes: int, engine: str) -> Iterator[
 
 def table(results: dict[Planned, dict[str, Any]]) -> str:
     """Mean scores and gains by task and controller; the interval is over targets."""
-    lines = ["| task | controller | episodes | base | final | gain (points) | calls |"]
-    lines.append("|---|---|---|---|---|---|---|")
+    head = ("task", "controller", "episodes", "base", "final", "gain (points)", "calls")
+    lines = []
     for task, who in dict.fromkeys((each.task, each.controller) for each in results):
         mine = [r for e, r in results.items() if (e.task, e.controller) == (task, who)]
         calls = _mean([r["budget"]["calls"]["used"] for r in mine])
-        scores = " | ".join(
-            _score([r[name]["private"] for r in mine]) for name in ("base", "final")
-        )
-        lines.append(f"| {task} | {who} | {len(mine)} | {scores} | {_gain(mine)} | {calls:.0f} |")
-    return "\n".join(lines)
+        scores = [_score([r[name]["private"] for r in mine]) for name in ("base", "final")]
+        lines.append([task, who, str(len(mine)), *scores, _gain(mine), f"{calls:.0f}"])
+    return markdown(head, lines)
 
 
 def _score(values: list[float | None]) -> str:
@@ -229,9 +229,8 @@ def _gain(results: list[dict[str, Any]]) -> str:
     if not gains:
         return "-"
     if len(set(targets)) == 1:
-        return f"{_mean(gains):+.1f} (one target)"
-    found = mean_bootstrap(gains, clusters=targets)
-    return f"{_mean(gains):+.1f} [{found.low:+.1f}, {found.high:+.1f}]"
+        return f"{points(_mean(gains))} (one target)"
+    return points(_mean(gains), mean_bootstrap(gains, clusters=targets))
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -250,17 +249,11 @@ def _told(failures: dict[Planned, str]) -> list[str]:
 def _write(out: Path, results: dict[Planned, dict[str, Any]]) -> None:
     """Writes the results as lines, in one piece; what was left of others is in their folders."""
     out.mkdir(parents=True, exist_ok=True)
-    temporary = out / f"{RECORDS}.tmp"
-    with temporary.open("w", encoding="utf-8") as lines:
-        for each, result in results.items():
-            named = {
-                "folder": each.folder,
-                "controller": each.controller,
-                **result,
-                "task": each.task,
-            }
-            lines.write(json.dumps(named) + "\n")
-    temporary.replace(out / RECORDS)
+    lines = [
+        {"folder": each.folder, "controller": each.controller, **result, "task": each.task}
+        for each, result in results.items()
+    ]
+    replace_text(out / RECORDS, "".join(json.dumps(line) + "\n" for line in lines))
 
 
 def _config_of(task: str, changes: Sequence[str]) -> EnvConfig:

@@ -47,7 +47,7 @@ def _line(standing: Standing, others: Sequence[str], axes: Sequence[str]) -> lis
         standing.policy,
         str(standing.runs),
         str(standing.targets),
-        _points(standing.gain, standing.interval),
+        points(standing.gain, standing.interval),
         *(_difference(against.get(other)) for other in others),
         "-" if standing.mats is None else f"{standing.mats:.2f}",
         *(f"{standing.cost[axis]:.4g}" for axis in axes),
@@ -59,9 +59,10 @@ def _difference(found: Difference | None) -> str:
     if found is None or found.mean is None:
         return "-"
     seen = "" if found.detectable is None else f", ± {found.detectable:.1f}"
-    return f"{_points(found.mean, found.interval)}, n = {found.n}{seen}"
+    return f"{points(found.mean, found.interval)}, n = {found.n}{seen}"
 
 
-def _points(mean: float, interval: Interval | None) -> str:
+def points(mean: float, interval: Interval | None = None) -> str:
+    """A gain or a difference, in points, with its interval if it has one."""
     spread = "" if interval is None else f" [{interval.low:+.1f}, {interval.high:+.1f}]"
     return f"{mean:+.1f}{spread}"

@@ -8,6 +8,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dataenv.config import did_you_mean
+from dataenv.errors import ConfigError
 from dataenv.students.base import Student
 
 if TYPE_CHECKING:
@@ -41,8 +43,6 @@ def load_student(
     Raises:
         ConfigError: It cannot be loaded; says why.
     """
-    from dataenv.config import did_you_mean
-    from dataenv.errors import ConfigError
     from dataenv.students.local import LocalStudent
 
     path = path_of(name)
@@ -64,8 +64,6 @@ def path_of(name: str) -> str | Path:
     Raises:
         ConfigError: It looks like a known name misspelt, or has not been fetched yet.
     """
-    from dataenv.config import did_you_mean
-    from dataenv.errors import ConfigError
     from dataenv.students.fetch import ORIGINS, fetched_folder
 
     if name in STUDENTS:

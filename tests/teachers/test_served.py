@@ -3,8 +3,6 @@
 import json
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -22,7 +20,7 @@ from dataenv.teachers.base import CallError, ChatRequest, Completion
 from dataenv.teachers.broker import Broker, Patience
 from dataenv.teachers.openai import OpenAITeacher
 from dataenv.teachers.tape import Tape
-from tests.conftest import heeds_interrupts
+from tests.conftest import teacher_command
 
 HASTE = Patience(attempts=5, deadline_s=30, first_s=0.01, longest_s=0.05)
 
@@ -313,15 +311,7 @@ def test_a_folder_may_have_a_served_teacher(tmp_path, tiny_path, procedural_serv
 
 
 def test_the_command_serves_until_it_is_interrupted():
-    command = [sys.executable, "-m", "dataenv.cli", "serve", "teacher", "--procedural", "code"]
-    with subprocess.Popen(
-        [*command, "--port", "0"],
-        stdout=subprocess.PIPE,
-        text=True,
-        preexec_fn=heeds_interrupts,
-    ) as process:
-        said = process.stdout.readline()
-        url = said.split(" at ")[1].split(";")[0]
+    with teacher_command("--procedural", "code") as (process, url):
         teacher = OpenAITeacher(EndpointConfig(model="procedural-code", base_url=url))
         request = ChatRequest((("user", "Write one new problem about loops."),))
         (reply,) = teacher.complete([request])
