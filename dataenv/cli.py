@@ -200,8 +200,12 @@ def export(arguments: argparse.Namespace) -> int:
 
 def report(arguments: argparse.Namespace) -> int:
     """Writes a report of runs."""
+    from dataenv.runs.decisions import write_decisions
     from dataenv.runs.report import write_report
 
+    if arguments.decisions:
+        for folder in arguments.runs:
+            write_decisions(folder, arguments.seeds, lambda line: print(line, file=sys.stderr))
     out = arguments.out or arguments.runs[0] / "report.html"
     write_report(arguments.runs, out)
     print(out)
@@ -420,6 +424,12 @@ def parser() -> argparse.ArgumentParser:
     tells = verbs.add_parser("report", help="write one HTML file about a run, or several")
     tells.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folder of a finished run")
     tells.add_argument("--out", type=Path, metavar="FILE", help="default: report.html in the first")
+    tells.add_argument(
+        "--decisions", action="store_true", help="find out which operations paid; trains anew"
+    )
+    tells.add_argument(
+        "--seeds", type=int, default=3, help="of training, for --decisions; default: 3"
+    )
     tells.set_defaults(call=report)
     ranks = verbs.add_parser("leaderboard", help="compare controllers over runs")
     ranks.add_argument("runs", type=Path, nargs="*", metavar="RUN", help="folder of a finished run")

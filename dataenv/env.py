@@ -159,6 +159,17 @@ class DataEnv(gym.Env):
         self._refresh()
         return self._observation(), float(reward), terminated, truncated, self._info()
 
+    def step_in_vain(self, action: Any) -> None:
+        """Carries out an operation and puts the set back as it was; what it cost stays spent.
+
+        For replays that ask what an operation was good for: all that comes after it meets the same
+        samples and budgets.
+        """
+        before = self._running().rows
+        self.step(action)
+        self._need_state().rows = before
+        self._refresh()
+
     def render(self) -> str | None:
         """The report as text, in ``ansi`` mode."""
         return self.report.to_text() if self.render_mode == "ansi" and self._state else None

@@ -11,6 +11,7 @@ from dataenv.runs.store import DATABASE, RunStore
 from dataenv.submission import SUBMISSION, SUBMISSION_ROWS
 
 RESULT, STEPS, PICTURE = "result.json", "steps.jsonl", "scores.png"
+DECISIONS = "decisions.json"
 
 
 def read_plan(folder: Path) -> dict[str, Any]:
@@ -66,7 +67,7 @@ def open_run(folder: Path, plan: dict[str, Any], resume: bool) -> RunStore:
                 f"the run in {str(folder)!r} is not finished: go on with `dataenv run --resume "
                 f"{folder}`, or take another --out, or remove the folder"
             )
-        for view in (RESULT, STEPS, SUBMISSION, SUBMISSION_ROWS, PICTURE):
+        for view in (RESULT, STEPS, SUBMISSION, SUBMISSION_ROWS, PICTURE, DECISIONS):
             (folder / view).unlink(missing_ok=True)
         store.restart("run", plan)
     except BaseException:

@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import sqlite3
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +47,7 @@ class Event:
 
 
 class RunStore:
-    """The store of one run folder, for one process at a time.
+    """The store of one run folder, for one process at a time; its threads take turns.
 
     Args:
         folder: Made if it is not there.
@@ -59,6 +60,7 @@ class RunStore:
         self.folder, self.path = folder, folder / DATABASE
         self._announced: tuple[str, Any] | None = None
         self._new: dict[str, int] = {}
+        self._turn = threading.RLock()
         with self._faults():
             (folder / BLOBS).mkdir(parents=True, exist_ok=True)
             self._lock = claim(folder / LOCK)
@@ -89,7 +91,7 @@ class RunStore:
         Raises:
             StoreFault: It could not be written.
         """
-        with self._faults():
+        with self._turn, self._faults():
             if self._new:
                 sync_folder(self.folder / BLOBS)
             self._db.execute("BEGIN IMMEDIATE")
@@ -106,7 +108,7 @@ class RunStore:
                 with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled back itself
                     self._db.execute("ROLLBACK")
                 raise
-        self._announced, self._new = None, {}
+            self._announced, self._new = None, {}
 
     def append(self, kind: str, data: Any) -> None:
         """Adds an event, which is durable on return."""
@@ -129,7 +131,7 @@ class RunStore:
         Raises:
             StoreFault: It could not be read.
         """
-        with self._faults():
+        with self._turn, self._faults():
             yield self._db
 
     def events(self, kind: str, after: int = 0) -> list[Event]:
@@ -191,7 +193,7 @@ class RunStore:
     # -- inside ---------------------------------------------------------------------------------
 
     def _open(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self.path, timeout=10.0, isolation_level=None)
+        db = sqlite3.connect(self.path, timeout=10.0, isolation_level=None, check_same_thread=False)
         try:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
@@ -240,7 +242,7 @@ class RunStore:
                 "mend what it names, and go on"
             ) from error
         except sqlite3.ProgrammingError:
-            raise  # a misuse of ours, e.g. from another thread; nothing is wrong with the file
+            raise  # a misuse of ours, e.g. after `close`; nothing is wrong with the file
         except sqlite3.DatabaseError as error:
             raise StoreFault(f"{self.path} is damaged ({error}); start the run anew") from error
 

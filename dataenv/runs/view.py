@@ -10,6 +10,7 @@ from typing import Any
 from dataenv.errors import ConfigError
 from dataenv.naming import public_name
 from dataenv.rows import Row
+from dataenv.runs.decisions import Decisions, read_decisions
 from dataenv.runs.drawing import Plot, Track, plot_of, track_of
 from dataenv.runs.folder import STEPS
 from dataenv.runs.leaderboard import UNRANKED
@@ -68,11 +69,13 @@ class RunView:
         result: The content of ``result.json``.
         steps: The records of its steps.
         rows: The submission.
+        decisions: What its operations were good for, if somebody asked; see `dataenv.runs.decisions`.
     """
 
     result: dict[str, Any]
     steps: tuple[dict[str, Any], ...]
     rows: tuple[Row, ...]
+    decisions: Decisions | None = None
 
     @property
     def title(self) -> str:
@@ -196,4 +199,5 @@ def read_view(folder: Path) -> RunView:
     steps = read_records(folder / STEPS)
     if not steps:
         raise ConfigError(f"{folder / STEPS} has no steps; `dataenv run --resume` writes it anew")
-    return RunView(dict(result), tuple(steps), read_rows(folder / SUBMISSION_ROWS))
+    rows = read_rows(folder / SUBMISSION_ROWS)
+    return RunView(dict(result), tuple(steps), rows, read_decisions(folder))

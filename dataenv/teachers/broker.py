@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -76,7 +77,8 @@ class Broker:
     """Meters a teacher for one episode.
 
     An attempt is a call, whatever becomes of it; only those refused before anything was written are
-    given back. Equal requests get different samples: the broker numbers them.
+    given back. Equal requests get different samples: the broker numbers them. Threads may ask at once;
+    what is left goes to whoever reserves it first.
 
     Args:
         teacher: Who answers.
@@ -102,6 +104,7 @@ class Broker:
         self.ledger: Ledger = MemoryLedger()
         self.tokens = 0
         self._asked: dict[str, int] = {}
+        self._books = threading.RLock()
 
     @property
     def used(self) -> int:
@@ -152,15 +155,17 @@ class Broker:
             TeacherUnavailable: No request was answered, for reasons that are not in the replies.
         """
         price = self.price(expert)
-        self.require(price * len(requests))
-        numbered = [self._numbered(request, expert) for request in requests]
+        with self._books:
+            self.require(price * len(requests))
+            numbered = [self._numbered(request, expert) for request in requests]
         teacher = self.teacher if expert == TEACHER else self.experts[expert].teacher
         keys = [digest(self.key, expert, request.key, size=8) for request in numbered]
         results = self._insist(teacher, numbered, keys, price)
         stamped = [
             dataclasses.replace(result, call=key) for key, result in zip(keys, results, strict=True)
         ]
-        self.tokens += sum(r.completion_tokens for r in stamped if isinstance(r, Completion))
+        with self._books:
+            self.tokens += sum(r.completion_tokens for r in stamped if isinstance(r, Completion))
         silent = [r for r in stamped if isinstance(r, CallError) and r.kind != "malformed"]
         if stamped and len(silent) == len(stamped):
             raise TeacherUnavailable(f"{teacher.name}: {silent[0].message}")
@@ -171,18 +176,28 @@ class Broker:
     ) -> list[Completion | CallError]:
         """Sends requests until all are answered, or patience, time or calls have run out."""
         ends = time.monotonic() + self.patience.deadline_s
-        paid = {place: self.ledger.kept(key) for place, key in enumerate(keys)}
+        with self._books:
+            paid = {place: self.ledger.kept(key) for place, key in enumerate(keys)}
         results: dict[int, Completion | CallError] = {p: r for p, r in paid.items() if r}
         waiting = [place for place in range(len(requests)) if place not in results]
         for attempt in range(self.patience.attempts if waiting else 0):
-            self.ledger.reserve([keys[place] for place in waiting], price)
+            with self._books:  # others may have asked meanwhile
+                waiting = waiting[: self.left // price] if attempt else waiting
+                self.require(price * len(waiting))
+                self.ledger.reserve([keys[place] for place in waiting], price)
             replies = teacher.complete([requests[place] for place in waiting])
-            self.ledger.settle(dict(zip([keys[p] for p in waiting], replies, strict=True)), price)
+            settled = dict(zip([keys[place] for place in waiting], replies, strict=True))
+            with self._books:
+                self.ledger.settle(settled, price)
             results.update(zip(waiting, replies, strict=True))
             errors = {p: r for p in waiting if isinstance(r := results[p], CallError)}
             again = {place: error for place, error in errors.items() if error.kind in RETRIED}
-            waiting = list(again)[: self.left // price]
-            if not waiting or not self.patience.wait(attempt, again.values(), ends):
+            waiting = list(again)
+            if (
+                self.left < price
+                or not waiting
+                or not self.patience.wait(attempt, again.values(), ends)
+            ):
                 break
         return [results[place] for place in range(len(requests))]
 

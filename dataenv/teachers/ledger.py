@@ -16,8 +16,8 @@ class Ledger(Protocol):
     used: int
     """Calls charged."""
 
-    def kept(self, key: str) -> Completion | None:
-        """The reply of a call that was paid for before a kill, charged now; None if there is none."""
+    def kept(self, key: str) -> Reply | None:
+        """What came of a call that was paid for before, charged now; None if there is nothing."""
         ...
 
     def reserve(self, keys: Sequence[str], price: int) -> None:
@@ -35,7 +35,7 @@ class MemoryLedger:
     def __init__(self) -> None:
         self.used = 0
 
-    def kept(self, key: str) -> Completion | None:
+    def kept(self, key: str) -> Reply | None:
         """None: no kill is survived."""
         return None
 

@@ -2,6 +2,8 @@
 
 import shutil
 import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,11 +11,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from dataenv.endpoint import EndpointConfig
 from dataenv.errors import BudgetExhausted
 from dataenv.runs.ledger import StoreLedger
 from dataenv.runs.store import RunStore
 from dataenv.teachers.base import CallError, ChatRequest, Completion
 from dataenv.teachers.broker import Broker, Patience
+from dataenv.teachers.openai import OpenAITeacher
 
 LIMIT = 30
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # thousands of syncs
@@ -220,3 +224,30 @@ def test_only_a_teacher_that_died_with_the_process_gets_open_calls_back(tmp_path
         ledger.void_open()
         assert (ledger.charged, ledger.used) == (3, 0)
         assert ledger.kept("a") == Completion("there") and ledger.used == 3
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_one_call_left_is_one_call_sent_however_many_ask_at_once(
+    durable, tmp_path, procedural_server
+):
+    where = EndpointConfig(model="any", base_url=procedural_server.url, concurrency=1)
+    broker = Broker(OpenAITeacher(where), 5, "e", patience=Patience(3, 30, 0.0))
+    with RunStore(tmp_path) as store:
+        if durable:
+            broker.ledger = StoreLedger(store, 5, 0)
+        broker.complete([ChatRequest((("user", f"before {n}"),)) for n in range(4)])
+        assert broker.left == 1 and procedural_server.completions == 4
+        barrier = threading.Barrier(32)
+
+        def ask(number):
+            barrier.wait()
+            try:
+                return broker.complete([ChatRequest((("user", f"question {number}"),))])
+            except BudgetExhausted as refused:
+                return str(refused)
+
+        with ThreadPoolExecutor(32) as threads:
+            found = list(threads.map(ask, range(32)))
+        refused = [each for each in found if isinstance(each, str)]
+        assert len(refused) == 31 and all("0 are left" in each for each in refused)
+        assert procedural_server.completions == 5 and (broker.used, broker.left) == (5, 0)

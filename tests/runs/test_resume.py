@@ -6,7 +6,10 @@ import multiprocessing
 import os
 import random
 import resource
+import shutil
 import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -47,7 +50,7 @@ def command(out, student, policy="feedback", **settings):
     """The arguments of a small run."""
     changes = [part for each in assignments(**settings) for part in ("--set", each)]
     run = ["run", "--task", "Science-fast-v0", "--policy", policy, "--student", str(student)]
-    return [*run, "--out", str(out), *changes]
+    return [*run, *changes, "--out", str(out)]
 
 
 def act_out(arguments, die_at, largest_file, errors):
@@ -69,7 +72,7 @@ def start(arguments, die_at="", largest_file=0, errors=os.devnull):
 def ended(*arguments, **options):
     """The exit code of such a process."""
     process = start(*arguments, **options)
-    process.join(120)
+    process.join(300)
     return process.exitcode
 
 
@@ -135,6 +138,47 @@ def test_a_full_disk_stops_a_run_which_then_goes_on(unkilled, tiny_path, tmp_pat
         assert 1 <= len(store.events("step")) < 7
     assert ended(["run", "--resume", str(tmp_path)]) == 0
     assert records(tmp_path) == unkilled
+
+
+# -- what reaches the disk --------------------------------------------------------------------------
+
+PLAN = """
+class Plan:
+    def begin(self, briefing):
+        self.queue = {queue}
+
+    def act(self, observation, report):
+        return self.queue.pop(0)
+
+    def state_dict(self):
+        return {{}}
+"""
+ASK, TIDY = {"op": "generate", "brief": "easy problems", "n": 8}, {"op": "dedup"}
+END = [{"op": "train"}, {"op": "submit"}]
+
+
+def syncs(folder, queue, student):
+    """Syncs of the log, of artifacts and of their folder in a run, and its artifacts."""
+    folder.mkdir()
+    (folder / "plan.py").write_text(PLAN.format(queue=[*queue, *END]))
+    trace = ["strace", "-f", "-y", "-e", "trace=fsync,fdatasync", "-o", str(folder / "trace")]
+    run = command(folder / "run", student, f"{folder / 'plan.py'}:Plan")
+    assert shutil.which("strace"), "install strace, which counts syncs"
+    subprocess.run([*trace, sys.executable, "-m", "dataenv.cli", *run], check=True)
+    lines = (folder / "trace").read_text().splitlines()
+    blobs = folder / "run" / "blobs"
+    names = ("run.db-wal>", ".tmp>", f"{blobs}>")
+    counts = [sum("sync(" in line and name in line for line in lines) for name in names]
+    return *counts, len(list(blobs.iterdir()))
+
+
+def test_a_step_is_one_sync_a_teacher_batch_two_and_artifacts_their_own(tiny_path, tmp_path):
+    log, files, folders, artifacts = syncs(tmp_path / "short", [ASK], tiny_path)
+    more = syncs(tmp_path / "long", [ASK, ASK, TIDY, TIDY, TIDY], tiny_path)
+    steps, batches = 4, 1
+    assert more[0] - log == steps + 2 * batches
+    assert files == artifacts and more[1] == more[3] > artifacts
+    assert more[2] - folders == more[3] - artifacts  # each step brings one set at most
 
 
 # -- every policy goes on ---------------------------------------------------------------------------
@@ -379,3 +423,54 @@ def test_the_books_hold_through_kills_at_random(tiny_path, tmp_path, procedural_
 @pytest.mark.slow
 def test_the_books_hold_through_many_kills_at_random(tiny_path, tmp_path, procedural_server):
     kill_at_random(25, tiny_path, tmp_path, procedural_server)
+
+
+def acknowledged(out):
+    """All events but announcements, with their hashes, and the calls that are settled."""
+    with RunStore(out) as store, store.reading() as db:
+        events = db.execute("SELECT seq, kind, hash FROM event ORDER BY seq").fetchall()
+        (calls,) = db.execute("SELECT COALESCE(SUM(cost), 0) FROM call WHERE state = 'settled'")
+    return events, calls[0]
+
+
+def kill_anywhere(kills, arguments, wanted, folder):
+    """Kills runs at random moments; each ends as the one that nothing happened to."""
+    rng, done, run, longest = random.Random(kills), 0, 0, 0.0
+    while done < kills:
+        run += 1
+        out = folder / f"run{run}"
+        command, events, calls = [*arguments, "--out", str(out)], [], 0
+        while True:
+            began, process = time.monotonic(), start(command)
+            if done < kills:
+                process.join(rng.uniform(0, max(1.0, longest)))
+                process.kill()
+            process.join(300)
+            longest = max(longest, time.monotonic() - began)
+            if is_unfinished(out):
+                command = ["run", "--resume", str(out)]
+                before, spent = events, calls
+                events, calls = acknowledged(out)
+                assert events[: len(before)] == before and calls >= spent
+            if process.exitcode == 0:
+                break
+            assert process.exitcode == -signal.SIGKILL
+            done += 1
+        assert records(out) == wanted
+    return run
+
+
+def test_a_run_killed_anywhere_ends_as_if_it_had_not_been(unkilled, tiny_path, tmp_path):
+    kill_anywhere(3, command(tmp_path, tiny_path)[:-2], unkilled, tmp_path)
+
+
+@pytest.mark.slow
+def test_runs_killed_anywhere_often_end_as_if_they_had_not_been(unkilled, tiny_path, tmp_path):
+    kill_anywhere(45, command(tmp_path, tiny_path)[:-2], unkilled, tmp_path)
+
+
+@pytest.mark.slow
+def test_runs_of_a_real_student_end_as_if_they_had_not_been_killed(tmp_path):
+    arguments = ["run", "--task", "Science-fast-v0", "--policy", "feedback"]
+    assert ended([*arguments, "--out", str(tmp_path / "whole")]) == 0
+    kill_anywhere(5, arguments, records(tmp_path / "whole"), tmp_path)
