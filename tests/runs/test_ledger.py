@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from dataenv.runs.ledger import StoreLedger
 from dataenv.runs.store import RunStore
 from dataenv.teachers.base import CallError, ChatRequest, Completion
 from dataenv.teachers.broker import Broker, Patience
+from dataenv.teachers.ledger import MemoryLedger
 from dataenv.teachers.openai import OpenAITeacher
 
 LIMIT = 30
@@ -226,6 +228,14 @@ def test_only_a_teacher_that_died_with_the_process_gets_open_calls_back(tmp_path
         assert ledger.kept("a") == Completion("there") and ledger.used == 3
 
 
+class SlowLedger(MemoryLedger):
+    """Leaves others time to reserve the same calls, if nothing keeps them from it."""
+
+    def reserve(self, keys, price):
+        time.sleep(0.01)
+        super().reserve(keys, price)
+
+
 @pytest.mark.parametrize("durable", [False, True])
 def test_one_call_left_is_one_call_sent_however_many_ask_at_once(
     durable, tmp_path, procedural_server
@@ -233,8 +243,7 @@ def test_one_call_left_is_one_call_sent_however_many_ask_at_once(
     where = EndpointConfig(model="any", base_url=procedural_server.url, concurrency=1)
     broker = Broker(OpenAITeacher(where), 5, "e", patience=Patience(3, 30, 0.0))
     with RunStore(tmp_path) as store:
-        if durable:
-            broker.ledger = StoreLedger(store, 5, 0)
+        broker.ledger = StoreLedger(store, 5, 0) if durable else SlowLedger()
         broker.complete([ChatRequest((("user", f"before {n}"),)) for n in range(4)])
         assert broker.left == 1 and procedural_server.completions == 4
         barrier = threading.Barrier(32)

@@ -147,6 +147,51 @@ except EnvironmentFault as error:
         assert acknowledged <= StoreLedger(store, 10**6, 0).charged <= acknowledged + 1
 
 
+ON_A_DISK_OF_ITS_OWN = """
+import subprocess
+from dataenv.errors import StoreFault
+from dataenv.runs.ledger import StoreLedger
+folder = Path(sys.argv[1])
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=700k", "tmpfs", folder], check=True)
+run, ballast = folder / "run", folder / "ballast"
+ballast.write_bytes(bytes(100_000))
+done = 0
+try:
+    with RunStore(run) as store:
+        ledger = StoreLedger(store, 10**6, 0)
+        while True:
+            ledger.reserve([f"call{done}"], 1)
+            store.append("step", {"n": done, "rows": store.put([done] * 500)})
+            done += 1
+except StoreFault as error:
+    print(error)
+ballast.unlink()
+with RunStore(run) as store:
+    assert [each.data["n"] for each in store.events("step")] == list(range(done)) and done > 5
+    assert done <= StoreLedger(store, 10**6, 0).charged <= done + 1
+    assert all(store.get(each.data["rows"])[0] == each.data["n"] for each in store.events("step"))
+    store.append("step", {"n": done, "rows": store.put("goes on")})
+subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+try:
+    RunStore(run)
+except StoreFault as error:
+    print(error)
+subprocess.run(["mount", "-o", "remount,rw", folder], check=True)
+with RunStore(run) as store:
+    assert len(store.events("step")) == done + 1
+"""
+
+
+def test_a_disk_that_fills_up_and_one_that_may_not_be_written(tmp_path):
+    """In a mount namespace, where anybody may mount."""
+    before = ("unshare", "--map-root-user", "--mount")
+    done = script(ON_A_DISK_OF_ITS_OWN, tmp_path, before=before)
+    assert done.returncode == 0, done.stderr
+    full, refused = done.stdout.splitlines()
+    assert "what was acknowledged is safe" in full
+    assert ("full" in full or "No space left" in full) and "Read-only file system" in refused
+
+
 def test_a_second_process_is_refused_with_the_name_of_the_first(tmp_path):
     import os
 
