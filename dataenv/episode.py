@@ -16,6 +16,7 @@ class Scores:
     """One evaluated set.
 
     Args:
+        tokens: Trained on, over all epochs.
         contaminated: Rows left out since they repeat public items.
         dropped: (row id, reason) of all rows that training left out.
         suspects: (row id, item id); see `dataenv.screening.Screened`.
@@ -27,6 +28,7 @@ class Scores:
     retention: float
     log_likelihood: float
     diverged: str = ""
+    tokens: int = 0
     contaminated: int = 0
     dropped: tuple[tuple[str, str], ...] = ()
     suspects: tuple[tuple[str, str], ...] = ()

@@ -171,4 +171,12 @@ class Laboratory:
         self._seconds["decode"] += time.perf_counter() - began
         public = both.part(0, len(task.public))
         hidden = both.part(len(task.public), len(items)) if task.reward else public
-        return Scores(WorkingSet(), public, hidden, general.score, likelihood, trained.diverged)
+        return Scores(
+            WorkingSet(),
+            public,
+            hidden,
+            general.score,
+            likelihood,
+            trained.diverged,
+            trained.tokens,
+        )

@@ -6,6 +6,7 @@ import pytest
 
 from dataenv.statistics import (
     Interval,
+    crossed_bootstrap,
     difference_interval,
     excess,
     expected_best_of,
@@ -49,6 +50,22 @@ def test_mean_bootstrap_agrees_with_the_normal_interval():
     interval = mean_bootstrap(values, draws=4000)
     expected = (values.mean() - half, values.mean() + half)
     assert (interval.low, interval.high) == pytest.approx(expected, abs=0.01)
+
+
+def test_crossed_bootstrap_is_wider_where_both_kinds_of_luck_count():
+    rng = np.random.default_rng(0)
+    items, seeds = rng.normal(0.3, 1.0, 200), rng.normal(0, 0.5, (4, 1))
+    alike = crossed_bootstrap(np.tile(items, (4, 1)))
+    one_way = mean_bootstrap(items)
+    assert alike.value == pytest.approx(items.mean()) and alike.p < 0.01
+    assert alike.interval.low == pytest.approx(one_way.low, abs=0.03)
+    assert alike.interval.high == pytest.approx(one_way.high, abs=0.03)
+    crossed = crossed_bootstrap(items + seeds)
+    width = crossed.interval.high - crossed.interval.low
+    assert width > 1.5 * (one_way.high - one_way.low) and crossed.p > alike.p
+    assert crossed_bootstrap(np.zeros((3, 5))).p == 1.0
+    with pytest.raises(ValueError, match="a table"):
+        crossed_bootstrap(np.zeros(5))
 
 
 def test_bootstrap_depends_on_the_seed_alone():

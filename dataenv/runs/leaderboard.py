@@ -67,7 +67,7 @@ class Standing:
         gain: Mean private gain, in points.
         interval: Its 95% interval over targets; None for a single one, which shows no spread.
         mats: Attempts over successful attempts, of all runs; None without a success.
-        cost: Mean use of every budget, and seconds.
+        cost: Mean use of every budget, tokens trained on where they are known, and seconds.
         against: Differences to reference points.
         flags: (flag, runs that have it).
     """
@@ -239,6 +239,8 @@ def _standing(
 
 def _cost(mine: Sequence[Record]) -> dict[str, float]:
     used = {axis: [r["budget"][axis]["used"] for r in mine] for axis in mine[0]["budget"]}
+    if all("training_tokens" in record for record in mine):  # older records have none
+        used["training tokens"] = [record["training_tokens"] for record in mine]
     used["seconds"] = [r["seconds"]["all"] for r in mine]
     return {name: sum(values) / len(values) for name, values in used.items()}
 

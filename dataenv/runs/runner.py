@@ -165,6 +165,7 @@ def result_of(
         "successful": outcome.successful,
         "mats": outcome.mats,
         "budget": {axis: {"used": used, "limit": limit} for axis, used, limit in outcome.budget},
+        "training_tokens": sum(each.tokens for each in env.evaluations),
         "rows": outcome.rows,
         "private_overlap": outcome.private_overlap,
         "contaminated": outcome.contaminated,

@@ -23,7 +23,7 @@ HOW = (
 def board_text(board: Board) -> str:
     """A board in Markdown, with how it was ranked."""
     others = list(dict.fromkeys(d.to for s in board.standings for d in s.against))
-    axes = list(board.standings[0].cost)
+    axes = list(dict.fromkeys(axis for each in board.standings for axis in each.cost))
     head = ["rank", "controller", "runs", "targets", "gain", *(f"minus {o}" for o in others)]
     head += ["MATS", *axes, "flags"]
     lines = [_line(each, others, axes) for each in board.standings]
@@ -50,9 +50,13 @@ def _line(standing: Standing, others: Sequence[str], axes: Sequence[str]) -> lis
         points(standing.gain, standing.interval),
         *(_difference(against.get(other)) for other in others),
         "-" if standing.mats is None else f"{standing.mats:.2f}",
-        *(f"{standing.cost[axis]:.4g}" for axis in axes),
+        *(_amount(standing.cost.get(axis)) for axis in axes),
         ", ".join(f"{flag} {n}/{standing.runs}" for flag, n in standing.flags),
     ]
+
+
+def _amount(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
 
 
 def _difference(found: Difference | None) -> str:

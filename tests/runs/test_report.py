@@ -72,6 +72,7 @@ def test_the_report_says_what_the_records_say(runs, tmp_path):
     for title in ("Topics that rose and fell", "Where the budget went", "Answers by class"):
         assert title in page.text
     assert f"{result['quality']['valid']['value']:.3g}" in page.text
+    assert result["training_tokens"] > 0 and f"{result['training_tokens']:,}" in page.text
     timeline = page.text.split("Operations")[1].split("Rows of the submission")[0]
     operations = [json.loads(line)["action"]["op"] for line in steps]
     assert [word for word in timeline.split() if word in operations][: len(steps)] == operations
