@@ -1,23 +1,26 @@
-"""How much there is to win: the best plan of a search that sees hidden scores.
+"""How much there is to win: the best that is known, by a search that sees hidden scores.
 
-No competitor: the search plays whole episodes in forks and looks at the hidden reward items as well
-as the public ones. It keeps to the budgets of one episode in each fork, so that what it finds could
-have been done, had one known. The private items stay unseen, so that its private score is not the
+No competitor: it plays whole episodes in forks, of recipes and of plans that it draws, looks at the
+hidden reward items as well as the public ones, and does what went best. Each fork keeps to the budgets
+of one episode, so that what it finds could have been done, had one known. The private items stay unseen, so that its private score is not the
 luckiest of many.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from dataenv.baselines.fixed import REST, Headroom, Mirror, Recipe
+from dataenv.policies.feedback import FeedbackPolicy
 
+from dataenv.episode import Scores
 from dataenv.errors import ConfigError
 from dataenv.evaluation import EvalReport
 from dataenv.hashing import seed_of
-from dataenv.policy import Briefing, Remembers, more_like_topics
+from dataenv.policy import Briefing, Policy, Remembers, more_like_topics
 
 WAYS: dict[str, tuple[str, tuple[dict[str, Any], ...]]] = {
     "plain": ("", ()),
@@ -29,7 +32,11 @@ WAYS: dict[str, tuple[str, tuple[dict[str, Any], ...]]] = {
 WAY_ODDS = {"plain": 0.1, "asked again": 0.5, "second": 0.3, "execution": 0.1}
 STYLES = {"worked": 0.9, "direct": 0.1}
 ORDERS = {"shuffle": 0.6, "short_first": 0.2, "long_first": 0.2}
-USUAL = ("worked", "shuffle")
+RESTS = {"second": 0.6, "kept": 0.4}
+"""What becomes of calls that are left: solutions of the second teacher, or nothing."""
+USUAL = ("worked", "shuffle", "kept")
+RIVALS: tuple[Callable[[], Policy], ...] = (Mirror, Headroom, FeedbackPolicy)
+"""Who is tried besides the plans: what they do is known, too."""
 SPARE = 1.3
 """Rows bought for a place in the set: some are dropped."""
 MIXING = 0.5
@@ -45,12 +52,14 @@ class Plan:
         ways: Names of `WAYS`, by topic.
         style: How the teacher is to solve.
         order: How the set is ordered.
+        rest: One of `RESTS`.
     """
 
     logits: tuple[float, ...]
     ways: tuple[str, ...]
     style: str
     order: str
+    rest: str
 
     def actions(self, briefing: Briefing) -> list[dict[str, Any]]:
         """The operations of a whole episode, but for the submission."""
@@ -70,7 +79,15 @@ class Plan:
             # what reads like the topic may be more than was written for it
             bounded = ({**check, "topic": topic, "n": int(share * room)} for check in checks)
             actions += [*writes, *bounded]
-        return [*actions, {"op": "dedup"}, {"op": "order", "by": self.order}, {"op": "train"}]
+        solve = {"op": "rewrite", "to": "worked", "by": "second", "n": REST}
+        rest = [solve] if self.rest == "second" and "second" in briefing.prices else []
+        return [
+            *actions,
+            {"op": "dedup"},
+            *rest,
+            {"op": "order", "by": self.order},
+            {"op": "train"},
+        ]
 
 
 def _price(way: str, briefing: Briefing) -> int:
@@ -93,13 +110,14 @@ class Chances:
         self.rng = rng
         self.mean, self.spread = np.log(shares), np.full(len(shares), 0.7)
         self.ways = [_normalised({way: WAY_ODDS[way] for way in ways}) for _ in shares]
-        self.styles, self.orders = dict(STYLES), dict(ORDERS)
+        self.styles, self.orders, self.rests = dict(STYLES), dict(ORDERS), dict(RESTS)
 
     def draw(self) -> Plan:
         """A plan."""
         logits = self.rng.normal(self.mean, self.spread)
         ways = tuple(self._pick(chances) for chances in self.ways)
-        return Plan(tuple(logits), ways, self._pick(self.styles), self._pick(self.orders))
+        others = (self._pick(each) for each in (self.styles, self.orders, self.rests))
+        return Plan(tuple(logits), ways, *others)
 
     def follow(self, best: Sequence[Plan]) -> None:
         """Moves towards the best plans so far."""
@@ -111,6 +129,7 @@ class Chances:
         ]
         self.styles = _towards(self.styles, [plan.style for plan in best])
         self.orders = _towards(self.orders, [plan.order for plan in best])
+        self.rests = _towards(self.rests, [plan.rest for plan in best])
 
     def _pick(self, chances: Mapping[str, float]) -> str:
         return str(self.rng.choice(list(chances), p=list(chances.values())))
@@ -128,8 +147,30 @@ def _towards(chances: Mapping[str, float], chosen: Sequence[str]) -> dict[str, f
     }
 
 
+class Planned(Recipe):
+    """A plan as a controller.
+
+    Args:
+        written: The plan.
+    """
+
+    name = "planned"
+
+    def __init__(self, written: Plan) -> None:
+        self.written = written
+
+    def plan(self, briefing: Briefing) -> list[dict[str, Any]]:
+        """Its operations."""
+        return self.written.actions(briefing)
+
+
+Tried = tuple[float, list[dict[str, Any]]]
+"""A hidden score, and the operations that led to it."""
+
+
 class Privileged(Remembers):
-    """The cross-entropy method over allocations, checks, styles and orders, on hidden scores.
+    """The cross-entropy method over allocations, checks, styles and orders, on hidden scores; or what
+    one of `RIVALS` does, if that goes better.
 
     Args:
         population, generations, elite: Plans a generation, how many of them, and how many of the
@@ -148,7 +189,7 @@ class Privileged(Remembers):
         self.briefing = briefing
 
     def use_reference(self, env: Any) -> None:
-        """Searches in forks.
+        """Plays recipes and plans in forks.
 
         Raises:
             ConfigError: There are no hidden items to search on.
@@ -156,13 +197,14 @@ class Privileged(Remembers):
         if not env.task.reward:
             raise ConfigError("privileged searches on hidden reward items; there are none")
         self.cost = {"episodes": 0, "calls": 0}
-        self.queue = [*self._search(env).actions(self.briefing), {"op": "submit"}]
+        tried = [*(self._play(env, make()) for make in RIVALS), self._search(env)]
+        self.queue = [*max(tried, key=lambda each: each[0])[1], {"op": "submit"}]
 
     def act(self, observation: Mapping[str, Any], report: EvalReport) -> dict[str, Any]:
-        """The next operation of the best plan."""
+        """The next operation of what went best."""
         return self.queue.pop(0)
 
-    def _search(self, env: Any) -> Plan:
+    def _search(self, env: Any) -> Tried:
         task, prices = self.briefing.task, self.briefing.prices
         counts = [sum(item.topic == topic for item in task.public) for topic in task.topics]
         shares = [count / len(task.public) for count in counts]
@@ -170,25 +212,35 @@ class Privileged(Remembers):
         rng = np.random.default_rng(seed_of("privileged", self.briefing.seed))
         chances = Chances(shares, ways, rng)
         proportional = [Plan(tuple(np.log(shares)), (w,) * len(shares), *USUAL) for w in ways]
-        tried: list[tuple[float, Plan]] = []
+        tried: list[tuple[Tried, Plan]] = []
         for generation in range(self.generations):
             plans = [] if generation else proportional
             plans = plans + [chances.draw() for _ in range(self.population - len(plans))]
-            tried += [(self._score(env, plan), plan) for plan in plans]
-            tried.sort(key=lambda pair: -pair[0])
+            tried += [(self._play(env, Planned(plan)), plan) for plan in plans]
+            tried.sort(key=lambda pair: -pair[0][0])
             chances.follow([plan for _, plan in tried[: self.elite]])
-        return tried[0][1]
+        return tried[0][0]
 
-    def _score(self, env: Any, plan: Plan) -> float:
-        """The score on public and reward items; -1 for a set that cannot be trained on."""
-        fork = env.fork()
-        for action in plan.actions(self.briefing):
-            if fork.step(action)[3]:
-                break  # out of steps
+    def _play(self, env: Any, policy: Policy) -> Tried:
+        """What a controller does in a fork, up to its submission."""
+        fork, actions, ended = env.fork(), [], False
+        policy.begin(self.briefing)
+        while not ended:
+            action = policy.act({}, fork.report)  # those that are tried read reports only
+            if action["op"] == "submit":
+                break
+            ended = fork.step(action)[3]
+            actions.append(action)
         self.cost["episodes"] += 1
         self.cost["calls"] += fork.broker.used
-        if not fork.evaluations:
-            return -1.0
-        scores = fork.evaluations[-1]
-        both = (scores.public, scores.reward)
-        return sum(e.score * len(e.correct) for e in both) / sum(len(e.correct) for e in both)
+        return _hidden_score(fork.evaluations), actions
+
+
+def _hidden_score(evaluations: Sequence[Scores]) -> float:
+    """The score on public and reward items of what would be submitted, the best by public score; -1
+    if nothing was trained."""
+    if not evaluations:
+        return -1.0
+    best = max(evaluations, key=lambda each: each.public.score)
+    both = (best.public, best.reward)
+    return sum(e.score * len(e.correct) for e in both) / sum(len(e.correct) for e in both)

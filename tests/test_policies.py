@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 from dataenv.baselines import REFERENCES
-from dataenv.baselines.privileged import Privileged
+from dataenv.baselines.privileged import RIVALS, Plan, Privileged
 from dataenv.policies.feedback import Belief, Held
 
 from dataenv.policy import briefing_of, run_episode
@@ -121,4 +121,21 @@ def test_privileged_keeps_to_its_steps(make_env):
     env = make_env(steps=6)
     policy = Privileged(population=3, generations=1, elite=2)
     assert run_episode(env, policy, seed=1).outcome.flags[0] == "privileged"
-    assert policy.cost["episodes"] == 3
+    assert policy.cost["episodes"] == 3 + len(RIVALS)
+
+
+def test_privileged_does_what_a_rival_did_if_that_went_better(make_env, monkeypatch):
+    """With no plans of its own that can be trained on, the best of the rivals is left."""
+    env = make_env(min_rows=2)
+    played = {}
+    for rival in RIVALS:
+        env.reset(seed=1)
+        policy = rival()
+        run_episode(env, policy, seed=1)
+        best = max(env.evaluations, key=lambda each: each.public.score)
+        n = len(best.public.correct), len(best.reward.correct)
+        score = (best.public.score * n[0] + best.reward.score * n[1]) / sum(n)
+        played.setdefault(score, best.rows.digest)
+    monkeypatch.setattr(Plan, "actions", lambda plan, briefing: [])
+    run_episode(env, Privileged(population=2, generations=1, elite=2), seed=1)
+    assert env.submission().digest == played[max(played)]
