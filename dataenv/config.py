@@ -169,6 +169,7 @@ def override(config: T, assignments: Sequence[str]) -> T:
     """
     import yaml
 
+    changes: dict[tuple[str, ...], Any] = {}
     for assignment in assignments:
         key, mark, text = assignment.partition("=")
         if not mark:
@@ -180,19 +181,29 @@ def override(config: T, assignments: Sequence[str]) -> T:
         if isinstance(value, str):  # YAML 1.1 reads 1e-3 as text
             with contextlib.suppress(ValueError):
                 value = float(value)
-        config = _assign(config, key.strip().split("."), value, key)
-    return config
+        changes[tuple(key.strip().split("."))] = value
+    return _changed(config, changes)
 
 
-def _assign(config: T, keys: Sequence[str], value: Any, path: str) -> T:
+def _changed(config: T, changes: Mapping[tuple[str, ...], Any], path: str = "") -> T:
+    """A configuration with other values, by the names that lead to them; all at once, as some are
+    right only together."""
     names = [each.name for each in dataclasses.fields(config)]  # type: ignore[arg-type]
-    if keys[0] not in names:
-        raise UnknownNameError(f"unknown key {path!r}{did_you_mean(keys[0], names)}")
-    if len(keys) > 1:
-        value = _assign(getattr(config, keys[0]), keys[1:], value, path)
-    else:
-        value = _convert(typing.get_type_hints(type(config))[keys[0]], value, path)
-    return dataclasses.replace(config, **{keys[0]: value})  # type: ignore[type-var]
+    hints, fields = typing.get_type_hints(type(config)), dict[str, dict[tuple[str, ...], Any]]()
+    for keys, value in changes.items():
+        nested = dataclasses.is_dataclass(getattr(config, keys[0], None))
+        if keys[0] not in names or (len(keys) > 1 and not nested):
+            raise UnknownNameError(
+                f"unknown key {path + '.'.join(keys)!r}{did_you_mean(keys[0], names)}"
+            )
+        fields.setdefault(keys[0], {})[keys[1:]] = value
+    values: dict[str, Any] = {}
+    for name, under in fields.items():
+        value = getattr(config, name)
+        if () in under:
+            value = _convert(hints[name], under.pop(()), path + name)
+        values[name] = _changed(value, under, f"{path}{name}.") if under else value
+    return dataclasses.replace(config, **values)  # type: ignore[type-var]
 
 
 def did_you_mean(name: str, names: Sequence[str]) -> str:

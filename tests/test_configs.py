@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 import dataenv
-from dataenv.errors import ConfigError, DataEnvError
+from dataenv.errors import ConfigError, DataEnvError, UnknownNameError
 from dataenv.presets import BENCHMARK_IDS, FAST, OFFLINE, PAPER
-from dataenv.registry import config_from_file
+from dataenv.registry import config_from_file, env_config
 
 CONFIGS = Path(dataenv.__file__).parents[1] / "configs"
 FILES = sorted(CONFIGS.glob("*.yaml"))
@@ -111,3 +111,17 @@ def test_a_wrong_file_is_refused(tmp_path, text, message):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"none\.yaml"):
         config_from_file(tmp_path / "none.yaml")
+
+
+def test_overrides_hold_together_in_any_order_and_wrong_names_are_named():
+    for pair in (["max_rows=16", "min_rows=4"], ["min_rows=200", "max_rows=400"]):
+        for changes in (pair, pair[::-1]):
+            config = env_config("Science-fast-v0", changes)
+            assert {f"max_rows={config.max_rows}", f"min_rows={config.min_rows}"} == set(pair)
+    config = env_config("Science-fast-v0", ["training.learning_rate=0.5", "training.epochs=3"])
+    assert (config.training.epochs, config.training.learning_rate) == (3, 0.5)
+    with pytest.raises(ConfigError, match="max_rows must be at least min_rows"):
+        env_config("Science-fast-v0", ["max_rows=4", "min_rows=16"])
+    for wrong in ("calls.more=1", "training.epoch=1", "call=1"):
+        with pytest.raises(UnknownNameError, match=f"unknown key '{wrong[:-2]}'"):
+            env_config("Science-fast-v0", [wrong])

@@ -101,9 +101,54 @@ def test_the_sweep_that_the_readme_shows_can_be_planned():
     assert len(plan_sweep(read_sweep(path))) == 2 * 2 * 3
 
 
-@pytest.mark.slow
-def test_ray_finds_what_processes_find(write_sweep, tmp_path):
-    for engine in ("processes", "ray"):
-        said, failed = run_sweep(read_sweep(write_sweep(engine)), 2, engine)
+DYING = """
+import os, signal
+from pathlib import Path
+from dataenv.baselines.fixed import Mirror
+
+class Dying(Mirror):
+    name = "dying"
+
+    def act(self, observation, report):
+        mark = Path({mark!r})
+        if dict(report.set)["rows"] and not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().act(observation, report)
+"""
+
+
+@pytest.fixture(scope="module")
+def eight(tmp_path_factory, tiny_path):
+    """Eight episodes by a policy that kills the first process that gets half way, and what they give
+    where none is killed."""
+    folder = tmp_path_factory.mktemp("eight")
+    mark = folder / "mark"
+    (folder / "dying.py").write_text(DYING.format(mark=str(mark)))
+
+    def run(engine):
+        content = {
+            **{"controllers": [f"{folder}/dying.py:Dying", "random_mix"], "seeds": 4},
+            **{"tasks": ["Science-fast-v0"], "out": str(folder / engine)},
+            "set": {**SIZES, "student": str(tiny_path)},
+        }
+        (folder / "sweep.yaml").write_text(yaml.safe_dump(content))
+        said, failed = run_sweep(read_sweep(folder / "sweep.yaml"), 2, engine.split("-")[0])
         assert not failed, said
-    assert lines_of(tmp_path / "processes") == lines_of(tmp_path / "ray")
+        return lines_of(folder / engine)
+
+    mark.touch()
+    whole = run("processes-unharmed")
+    assert len(whole) == 8
+    return mark, run, whole
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["processes", "ray"])
+def test_a_sweep_whose_worker_is_killed_midway_gives_what_it_would_have_given(engine, eight):
+    mark, run, whole = eight
+    mark.unlink(missing_ok=True)
+    found = run(engine)
+    assert mark.exists()  # somebody was killed
+    order = lambda record: (record["controller"], record["seed"])  # noqa: E731
+    assert sorted(found, key=order) == sorted(whole, key=order)
