@@ -216,19 +216,30 @@ def play_on(
         on_step: Called with the record of every step.
     """
     while not progress.outcome:
-        action, progress.chosen = progress.chosen, None
-        if action is None:
-            action = policy.act(progress.observation, progress.report)
-            if on_choice:
-                on_choice(action)
-        progress.observation, reward, _, _, info = env.step(action)
-        progress.report, progress.outcome = info["report"], info.get("outcome")
-        record = step_record(len(progress.steps) + 1, action, reward, progress.report)
-        progress.steps.append(record)
-        progress.total += reward
-        if on_step:
-            on_step(record)
+        play_step(env, policy, progress, on_choice, on_step)
     return Episode(progress.outcome, progress.total, progress.steps)
+
+
+def play_step(
+    env: DataEnv,
+    policy: Policy,
+    progress: Progress,
+    on_choice: Callable[[dict[str, Any]], None] | None = None,
+    on_step: Callable[[dict[str, Any]], None] | None = None,
+) -> None:
+    """Carries out the action that was chosen before a kill, or else the policy's next; see `play_on`."""
+    action, progress.chosen = progress.chosen, None
+    if action is None:
+        action = policy.act(progress.observation, progress.report)
+        if on_choice:
+            on_choice(action)
+    progress.observation, reward, _, _, info = env.step(action)
+    progress.report, progress.outcome = info["report"], info.get("outcome")
+    record = step_record(len(progress.steps) + 1, action, reward, progress.report)
+    progress.steps.append(record)
+    progress.total += reward
+    if on_step:
+        on_step(record)
 
 
 def step_record(number: int, action: Any, reward: float, report: EvalReport) -> dict[str, Any]:
