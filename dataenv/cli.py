@@ -20,12 +20,17 @@ if TYPE_CHECKING:
 def run(arguments: argparse.Namespace) -> int:
     """Runs one episode, or goes on with one."""
     from dataenv.registry import make_policy
-    from dataenv.runs.folder import read_plan
+    from dataenv.runs.folder import CHANNEL, read_plan
     from dataenv.runs.runner import dry_run, run_to_folder
     from dataenv.runs.trackers import TRACKERS
 
     fresh: dict[str, Any] = {"seed": 0, "options": {}}
     plan = read_plan(arguments.resume) if arguments.resume else fresh
+    if CHANNEL in plan:
+        raise ConfigError(
+            f"the run in {str(arguments.resume)!r} is stepped from outside: go on with `dataenv step "
+            f"{arguments.resume}`"
+        )
     config = _run_config(arguments, plan.get("config"))
     if arguments.dry_run:
         print(json.dumps(dry_run(config), indent=1))
@@ -49,6 +54,54 @@ def run(arguments: argparse.Namespace) -> int:
     print(summary(result))
     print(f"records: {out}")
     return 0
+
+
+def step(arguments: argparse.Namespace) -> int:
+    """Begins a run that is stepped from outside, carries out one operation on it, or looks at it."""
+    from dataenv.runs.stepping import SteppedRun
+
+    begins = arguments.task or arguments.config
+    if arguments.new != bool(begins) or (arguments.new and arguments.action):
+        raise ConfigError(
+            "begin a run with --new and --task or --config; go on with an ACTION, or without one "
+            "to look"
+        )
+    action = _action(arguments.action) if arguments.action else None
+    if arguments.new:
+        options = None if arguments.target is None else {"target": arguments.target}
+        fields = {"channel": "shell", "by": arguments.by or "", "options": options}
+        run = SteppedRun.begin(
+            arguments.run, _config_of(arguments), arguments.seed or 0, **fields
+        )
+    else:
+        run = SteppedRun.resume(arguments.run)
+    with run:
+        turn = run.step(action, arguments.at) if arguments.action else run.look()
+        briefing = run.briefing.to_text() if arguments.new or arguments.briefing else ""
+    if arguments.json:
+        print(json.dumps(turn.to_dict() | ({"briefing": briefing} if briefing else {})))
+    else:
+        print("\n\n".join([*([briefing] if briefing else []), turn.to_text()]))
+    return 0
+
+
+def _action(text: str) -> Any:
+    """The action that an argument holds, or names: ``-`` for standard input, ``@file`` for a file.
+
+    Raises:
+        ConfigError: It cannot be read, or is not JSON; no step has been used.
+    """
+    try:
+        if text == "-":
+            text = sys.stdin.read()
+        elif text.startswith("@"):
+            text = Path(text[1:]).read_text("utf-8")
+        return json.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(
+            f"the action cannot be read: {error}; write it as JSON, e.g. '{{\"op\": \"train\"}}', or "
+            "name @a_file of it, or - for standard input"
+        ) from error
 
 
 def sweep(arguments: argparse.Namespace) -> int:
@@ -357,6 +410,30 @@ def parser() -> argparse.ArgumentParser:
         help="whom to tell of the episode beside its records; WANDB_MODE=offline needs no account",
     )
     one.add_argument("--dry-run", action="store_true", help="say what the run may cost, and stop")
+    move = verbs.add_parser("step", help="carry out one operation on a run; a process each")
+    move.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
+    move.add_argument(
+        "action",
+        nargs="?",
+        metavar="ACTION",
+        help="JSON, @file, or - for standard input; absent: say where the run stands",
+    )
+    move.add_argument("--new", action="store_true", help="begin the run; needs --task or --config")
+    begun = move.add_mutually_exclusive_group()
+    begun.add_argument("--config", type=Path, help="a YAML file, as for run --config")
+    _add_configuration(move, begun)
+    move.add_argument("--seed", type=int, help="of a new run; default: 0")
+    move.add_argument("--target", type=int, help="of a new run, as for run --target")
+    move.add_argument("--by", metavar="NAME", help="who steps it, for records; default: shell")
+    move.add_argument(
+        "--at",
+        type=int,
+        metavar="N",
+        help="carry ACTION out as step N alone; if that is there, show where the run stands",
+    )
+    move.add_argument("--briefing", action="store_true", help="show what the task is, too")
+    move.add_argument("--json", action="store_true", help="for machines")
+    move.set_defaults(call=step)
     many = verbs.add_parser("sweep", help="run controllers on tasks, targets and seeds; resumable")
     many.add_argument(
         "config", type=Path, help="a YAML file: controllers, tasks, seeds, targets, ..."

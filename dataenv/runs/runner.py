@@ -21,7 +21,7 @@ from dataenv.presets import OFFLINE, EnvConfig
 from dataenv.rows import Row, WorkingSet
 from dataenv.runs.episode_log import EpisodeLog
 from dataenv.runs.files import reach, replace_text
-from dataenv.runs.folder import PICTURE, RESULT, STEPS, open_run
+from dataenv.runs.folder import CHANNEL, PICTURE, RESULT, STEPS, open_run
 from dataenv.runs.recorder import RECORD, Recorder, StoredCache
 from dataenv.runs.store import RunStore
 from dataenv.runs.trackers import NullTracker, Tracker, about_run, tracking
@@ -76,15 +76,16 @@ def run_to_folder(
                 with tracking(tracker or NullTracker(), tracked) as told:
                     _play(store, env, policy, seed, options, quiet, EpisodeLog(told, 0))
             except EnvironmentFault as fault:
-                _note_fault(store, fault)
+                note_fault(store, fault)
+                sys.stderr.write(f"the run was cut off; go on with `dataenv run --resume {out}`\n")
                 raise
         return write_views(store, out)
 
 
-def _note_fault(store: RunStore, fault: EnvironmentFault) -> None:
+def note_fault(store: RunStore, fault: EnvironmentFault) -> None:
+    """Writes down what has cut a run off."""
     with contextlib.suppress(StoreFault):  # which may be the fault itself
         store.append("fault", {"kind": type(fault).__name__, "message": str(fault)})
-    sys.stderr.write(f"the run was cut off; go on with `dataenv run --resume {store.folder}`\n")
 
 
 def _play(
@@ -167,8 +168,14 @@ class Recording:
         result = result_of(env, episode, self.policy.name, self.seed, self._recorder.seconds)
         self._log.end(outcome, env.task.target, env.submission())
         submission = self.store.put(env.submission().to_dict())
-        data = {"result": result | {"quality": quality_of(env)}, "submission": submission}
-        self.store.append("end", data)
+        result |= {"channel": self._channel, "quality": quality_of(env)}
+        self.store.append("end", {"result": result, "submission": submission})
+
+    @property
+    def _channel(self) -> str:
+        """Where the operations came from."""
+        begun = self.store.last("run")
+        return begun.data.get(CHANNEL, "policy") if begun else "policy"
 
 
 def write_steps(records: list[dict[str, Any]], folder: Path) -> None:
