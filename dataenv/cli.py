@@ -70,9 +70,7 @@ def step(arguments: argparse.Namespace) -> int:
     if arguments.new:
         options = None if arguments.target is None else {"target": arguments.target}
         fields = {"channel": "shell", "by": arguments.by or "", "options": options}
-        run = SteppedRun.begin(
-            arguments.run, _config_of(arguments), arguments.seed or 0, **fields
-        )
+        run = SteppedRun.begin(arguments.run, _config_of(arguments), arguments.seed or 0, **fields)
     else:
         run = SteppedRun.resume(arguments.run)
     with run:
@@ -99,7 +97,7 @@ def _action(text: str) -> Any:
         return json.loads(text)
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(
-            f"the action cannot be read: {error}; write it as JSON, e.g. '{{\"op\": \"train\"}}', or "
+            f'the action cannot be read: {error}; write it as JSON, e.g. \'{{"op": "train"}}\', or '
             "name @a_file of it, or - for standard input"
         ) from error
 

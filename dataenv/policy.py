@@ -45,8 +45,12 @@ class Briefing:
             answer_format=task.answer_format,
             topics=", ".join(task.topics),
             example=f"Example: {example.prompt!r} -> {example.output!r}\n" if example else "",
-            held=", ".join(f"{len(getattr(task, kind))} {kind}" for kind in ("public", "seeds", "pool")),
-            budget=", ".join(f"{axis} {limits[axis]:g}" for axis in ("calls", "trainings", "steps")),
+            held=", ".join(
+                f"{len(getattr(task, kind))} {kind}" for kind in ("public", "seeds", "pool")
+            ),
+            budget=", ".join(
+                f"{axis} {limits[axis]:g}" for axis in ("calls", "trainings", "steps")
+            ),
             prices=f"; calls that a reply costs: {prices}" if prices else "",
             min_rows=f"{limits['min_rows']:g}",
             max_rows=f"{limits['max_rows']:g}",
