@@ -69,8 +69,8 @@ def step(arguments: argparse.Namespace) -> int:
     action = _action(arguments.action) if arguments.action else None
     if arguments.new:
         options = None if arguments.target is None else {"target": arguments.target}
-        fields = {"channel": "shell", "by": arguments.by or "", "options": options}
-        run = SteppedRun.begin(arguments.run, _config_of(arguments), arguments.seed or 0, **fields)
+        config, seed, by = _config_of(arguments), arguments.seed or 0, arguments.by or ""
+        run = SteppedRun.begin(arguments.run, config, seed, channel="shell", by=by, options=options)
     else:
         run = SteppedRun.resume(arguments.run)
     with run:
@@ -297,6 +297,67 @@ def serve_teacher(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def serve_mcp(arguments: argparse.Namespace) -> int:
+    """Serves the environment to agents, at standard input or over HTTP, until they leave."""
+    _need_extra("mcp")
+    from dataenv.adapters.http import serve_app
+    from dataenv.adapters.mcp import PATH, Desk, http_app, serve_stdio
+    from dataenv.presets import PRESETS
+    from dataenv.runs.hosting import Host
+
+    one = bool(arguments.task or arguments.config)
+
+    def configure(task: str | None) -> EnvConfig:
+        return _config_of(
+            arguments if one else argparse.Namespace(**vars(arguments) | {"task": task})
+        )
+
+    if one:
+        _check_served(configure(None))
+    host = Host(arguments.out, "mcp", arguments.by or "")
+    desk = Desk(host, configure, () if one else tuple(PRESETS))
+    if not arguments.http:
+        serve_stdio(desk)
+        return 0
+    app = http_app(desk, arguments.host)
+    serve_app(
+        app, arguments.host, arguments.port, f"MCP at {{url}}{PATH}; records: {arguments.out}"
+    )
+    host.close()
+    return 0
+
+
+def serve_openenv(arguments: argparse.Namespace) -> int:
+    """Serves the environment by the OpenEnv protocol, until it is interrupted."""
+    _need_extra("openenv")
+    from dataenv.adapters.http import serve_app
+    from dataenv.adapters.openenv import app_of
+    from dataenv.runs.hosting import Host
+
+    config = _config_of(arguments)
+    _check_served(config)
+    host = Host(arguments.out, "openenv", arguments.by or "")
+    app = app_of(host, config, arguments.sessions)
+    serve_app(app, arguments.host, arguments.port, f"OpenEnv at {{url}}; records: {arguments.out}")
+    host.close()
+    return 0
+
+
+def _need_extra(name: str) -> None:
+    """Raises `ConfigError` if the extra of a name is not installed."""
+    from importlib.util import find_spec
+
+    if find_spec(name) is None:
+        raise ConfigError(f"this needs the package {name}: pip install 'dataenv-gym[{name}]'")
+
+
+def _check_served(config: EnvConfig) -> None:
+    """Finds out before the first client comes whether an episode can begin."""
+    from dataenv.env import DataEnv
+
+    DataEnv(config=config).check()
+
+
 def _chat_server(arguments: argparse.Namespace) -> ChatServer:
     from dataenv.serve import ChatServer, TeacherServer
 
@@ -375,6 +436,19 @@ def _add_configuration(verb: argparse.ArgumentParser, source: Any) -> None:
         metavar="KEY=VALUE",
         help="override a field of the configuration",
     )
+
+
+def _add_served(verb: argparse.ArgumentParser, required: bool) -> None:
+    """The options of a server of environments."""
+    which = verb.add_mutually_exclusive_group(required=required)
+    which.add_argument("--config", type=Path, help="a YAML file, as for run --config")
+    _add_configuration(verb, which)
+    verb.add_argument(
+        "--out", type=Path, default=Path("runs/served"), help="gets a folder for every episode"
+    )
+    verb.add_argument("--by", metavar="NAME", help="who plays, for records; default: the protocol")
+    verb.add_argument("--host", default="127.0.0.1")
+    verb.add_argument("--port", type=int, default=8000, help="0 takes a free one")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -501,9 +575,9 @@ def parser() -> argparse.ArgumentParser:
     ranks.add_argument("--records", type=Path, metavar="FILE", help="lines of JSON, a result each")
     ranks.add_argument("--json", action="store_true", help="for machines")
     ranks.set_defaults(call=leaderboard)
-    serve = verbs.add_parser("serve", help="serve a teacher as an OpenAI-compatible endpoint")
+    serve = verbs.add_parser("serve", help="serve a teacher, or the environment")
     served = serve.add_subparsers(dest="what", required=True)
-    who = served.add_parser("teacher", help="on loopback, until interrupted")
+    who = served.add_parser("teacher", help="an OpenAI-compatible endpoint on loopback")
     source = who.add_mutually_exclusive_group(required=True)
     source.add_argument("--procedural", metavar="DOMAIN", help="science, code, finance")
     source.add_argument("--gguf", type=Path, metavar="FILE", help="a language model, by llama.cpp")
@@ -514,6 +588,14 @@ def parser() -> argparse.ArgumentParser:
     who.add_argument("--host", default="127.0.0.1")
     who.add_argument("--port", type=int, default=8000, help="0 takes a free one")
     who.set_defaults(call=serve_teacher)
+    agents = served.add_parser("mcp", help="the environment, for agents that speak MCP")
+    agents.add_argument("--http", action="store_true", help="over streamable HTTP; else at stdin")
+    _add_served(agents, required=False)
+    agents.set_defaults(call=serve_mcp)
+    trainers = served.add_parser("openenv", help="the environment, by the OpenEnv protocol")
+    trainers.add_argument("--sessions", type=int, default=8, help="at a time, at most")
+    _add_served(trainers, required=True)
+    trainers.set_defaults(call=serve_openenv)
     get = verbs.add_parser("fetch", help="fetch a student that is too large to ship")
     get.add_argument("student", help="e.g. smollm2-135m")
     get.add_argument(
