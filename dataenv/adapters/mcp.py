@@ -23,7 +23,6 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 
 from dataenv import __version__
-from dataenv.errors import DataEnvError
 from dataenv.operations import OPERATIONS
 from dataenv.presets import EnvConfig
 from dataenv.runs.hosting import Host, Mistake, told_error
@@ -122,7 +121,7 @@ class Desk:
             if name in OWN:
                 return self._answer(episode, briefed=name == "briefing")
             return _reply(episode, self.host.step(episode, {**given, "op": name}))
-        except DataEnvError as error:
+        except Exception as error:  # whose text the protocol would send
             return Reply(told_error(error, str(episode)), wrong=True)
 
     def _begin_schema(self) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from openenv.core.env_server.types import Action, EnvironmentMetadata, Observati
 from pydantic import ConfigDict, Field, create_model
 
 from dataenv import __version__
-from dataenv.errors import DataEnvError
 from dataenv.operations import OPERATIONS
 from dataenv.presets import EnvConfig
 from dataenv.runs.hosting import Host, told_error
@@ -152,7 +151,7 @@ class CurationServer(Environment):
         """The result; errors are told without naming places."""
         try:
             return what()
-        except DataEnvError as error:
+        except Exception as error:  # whose text the protocol would send
             raise RuntimeError(told_error(error, self._episode)) from None
 
     def _observation(self, turn: Turn) -> CurationObservation:

@@ -6,6 +6,7 @@ import re
 import secrets
 import sys
 import threading
+import traceback
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -166,14 +167,14 @@ class _Slot:
         self._run = None
 
 
-def told_error(error: DataEnvError, name: str = "") -> str:
-    """What a client is told of an error: of its own mistakes all, of ours nothing that names a place.
-
-    Those go to stderr.
+def told_error(error: Exception, name: str = "") -> str:
+    """What a client is told of an error: of its own mistakes all, of ours nothing, as their texts may
+    name places or hold what is hidden. Those go to stderr.
     """
     if isinstance(error, Mistake):
         return str(error)
-    sys.stderr.write(f"dataenv: {name}: {type(error).__name__}: {error}\n")
+    shown = str(error) if isinstance(error, DataEnvError) else traceback.format_exc()
+    sys.stderr.write(f"dataenv: {name}: {type(error).__name__}: {shown}\n")
     return (
         f"the environment failed ({type(error).__name__}); whoever runs it is told why. What was "
         "acknowledged is safe: look at the report, and go on"

@@ -6,11 +6,11 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 
-import pytest
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
@@ -205,8 +205,11 @@ def test_a_server_of_many_tasks_has_a_task_named(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("what", ["mcp", "openenv"])
-def test_a_server_says_at_once_what_is_wrong(what, tmp_path, capsys):
-    serve = ["serve", what, "--task", "Science-fast-v0", "--out", str(tmp_path)]
+def test_a_server_says_at_once_what_is_wrong(tmp_path, capsys):
+    serve = ["serve", "mcp", "--task", "Science-fast-v0", "--out", str(tmp_path)]
     assert main([*serve, "--student", "nano-x"]) == 2
     assert "nano-x" in capsys.readouterr().err
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert main([*serve, "--http", "--port", port]) == 2
+    assert f"cannot listen on 127.0.0.1:{port}" in capsys.readouterr().err

@@ -1,0 +1,52 @@
+"""What the pages on one's own controllers show works as it stands there."""
+
+import json
+import re
+from pathlib import Path
+
+import dataenv
+from dataenv.cli import main, parser
+
+DOCS = Path(dataenv.__file__).parents[1] / "docs"
+OWN = DOCS / "examples" / "own_policy.py"
+SMALL = ("public=8", "reward=8", "private=8", "seeds=8", "pool=8", "retention=2", "min_rows=4")
+SHORT = (
+    "max_rows=64",
+    "calls=200",
+    "trainings=2",
+    "training.epochs=1",
+    "decoding.max_new_tokens=8",
+)
+
+
+def blocks(page, language):
+    text = (DOCS / page).read_text("utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def test_the_policy_on_the_page_is_the_file_and_plays_an_episode(tiny_path, tmp_path):
+    assert blocks("OWN_POLICY.md", "python") == [OWN.read_text("utf-8")]
+    changes = [part for each in (*SMALL, *SHORT) for part in ("--set", each)]
+    policy = ["--policy", f"{OWN}:Weakest", "--student", str(tiny_path), "--out", str(tmp_path)]
+    assert main(["run", "--task", "Science-fast-v0", *policy, *changes]) == 0
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["policy"] == "weakest" and result["rows"] > 0
+    steps = [json.loads(line) for line in (tmp_path / "steps.jsonl").read_text().splitlines()]
+    assert not any(step["report"]["error"] for step in steps)
+    assert [step["action"]["op"] for step in steps][-2:] == ["train", "submit"]
+
+
+def test_the_commands_on_the_page_are_understood():
+    (config,) = blocks("OUTSIDE_AGENTS.md", "json")
+    server = json.loads(config)["mcpServers"]["dataenv"]
+    assert server["command"] == "dataenv"
+    commands = [server["args"]]
+    for block in blocks("OUTSIDE_AGENTS.md", ""):
+        for line in block.splitlines():
+            words = re.findall(r"'[^']*'|[^\s']+", line.split("#")[0])
+            commands.append([word.strip("'") for word in words[1:]])
+    assert len(commands) == 8
+    for words in commands:
+        parser().parse_args(words)
+        for word in words:
+            assert not word.startswith("{") or json.loads(word)["op"] in dataenv.OPERATIONS
