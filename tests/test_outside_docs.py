@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import dataenv
@@ -40,11 +41,10 @@ def test_the_commands_on_the_page_are_understood():
     (config,) = blocks("OUTSIDE_AGENTS.md", "json")
     server = json.loads(config)["mcpServers"]["dataenv"]
     assert server["command"] == "dataenv"
-    commands = [server["args"]]
-    for block in blocks("OUTSIDE_AGENTS.md", ""):
-        for line in block.splitlines():
-            words = re.findall(r"'[^']*'|[^\s']+", line.split("#")[0])
-            commands.append([word.strip("'") for word in words[1:]])
+    lines = re.findall(
+        r"^dataenv .*", (DOCS / "OUTSIDE_AGENTS.md").read_text("utf-8"), re.MULTILINE
+    )
+    commands = [server["args"], *(shlex.split(line, comments=True)[1:] for line in lines)]
     assert len(commands) == 8
     for words in commands:
         parser().parse_args(words)

@@ -13,10 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+from dataenv.env import DataEnv
 from dataenv.errors import ConfigError, DataEnvError
 from dataenv.presets import EnvConfig
 from dataenv.runs.stepping import SteppedRun, Turn
 from dataenv.runs.store import DATABASE
+from dataenv.students import student_of
+from dataenv.students.late import LateStudent
 
 T = TypeVar("T")
 OPEN = 16
@@ -57,12 +60,14 @@ class Host:
             options: Passed to `DataEnv.reset`.
 
         Raises:
-            Mistake: The seed is none.
+            Mistake: The seed is none, or there are no such options.
             DataEnvError: It cannot begin.
         """
         seed = secrets.randbelow(2**31) if seed is None else seed
         if type(seed) is not int or seed < 0:
             raise Mistake(f"seed must be a whole number from 0 on, got {str(seed)[:60]!r}")
+        if options:
+            _check_options(config, options)
         kind = re.sub(r"[^a-z0-9]+", "-", Path(config.domain).name.lower()).strip("-")
         name = f"{kind or 'task'}-{secrets.token_hex(8)}"
 
@@ -107,14 +112,14 @@ class Host:
         return self.use(name, play)
 
     def release(self, name: str) -> None:
-        """Gives an episode's folder back; it can still go on."""
+        """Gives an episode's folder back, when what is under way is done; it can still go on."""
         with self._lock:
-            slot = self._open.pop(name, None)
+            slot = self._open.get(name)
         if slot:
-            slot.close()
+            slot.rest()
 
     def close(self) -> None:
-        """Gives all folders back, when what is under way is done."""
+        """Gives all folders back."""
         for name in list(self._open):
             self.release(name)
 
@@ -128,10 +133,13 @@ class Host:
         finally:
             with self._lock:
                 slot.users -= 1
-                idle = [key for key, each in self._open.items() if not each.users]
-                extra = [self._open.pop(key) for key in idle[: max(0, len(self._open) - OPEN)]]
-            for each in extra:
-                each.close()
+                self._close_surplus()
+
+    def _close_surplus(self) -> None:
+        """Closes the episodes that have rested longest; they do so at once, as nothing is under way."""
+        idle = [name for name, each in self._open.items() if not each.users]
+        for name in idle[: max(0, len(self._open) - OPEN)]:
+            self._open.pop(name).end()
 
 
 class _Slot:
@@ -157,14 +165,25 @@ class _Slot:
 
         return self._thread.submit(work).result()
 
-    def close(self) -> None:
-        self._thread.submit(self._forget)
+    def rest(self) -> None:
+        self._thread.submit(self._forget).result()
+
+    def end(self) -> None:
+        self.rest()
         self._thread.shutdown()
 
     def _forget(self) -> None:
         if self._run is not None:
             self._run.close()
         self._run = None
+
+
+def _check_options(config: EnvConfig, options: dict[str, Any]) -> None:
+    """Tells a client what is wrong with its options; the configuration was found to be right."""
+    try:
+        DataEnv(config=config, student=LateStudent(lambda: student_of(config))).check(options)
+    except ConfigError as error:
+        raise Mistake(str(error)) from error
 
 
 def told_error(error: Exception, name: str = "") -> str:

@@ -6,6 +6,7 @@ It is recorded as a policy's is, and every step that was told to the outside is 
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,9 @@ TOLD = (
     *("private_overlap", "public_gap_points"),
 )
 """What the outside is told of an `Outcome`: scores, but none of the hidden items."""
+
+ACTION_SHOWN = 200
+"""Characters of an action that a note shows."""
 
 
 class Visitor(Remembers):
@@ -86,9 +90,11 @@ class Turn:
         """Compact text for a person or a language model."""
         lines = [f"step {self.step}"]
         if self.finished is not None:
-            lines.append(f"note: {self.finished} had been cut off, and was finished first")
+            lines.append(f"note: {_shown(self.finished)} had been cut off; it was finished first")
         if self.cut_off is not None:
-            lines.append(f"note: {self.cut_off} was cut off; the next operation finishes it first")
+            lines.append(
+                f"note: {_shown(self.cut_off)} was cut off; the next step finishes it first"
+            )
         lines.append(self.report.to_text())
         if self.outcome:
             lines += _ending(self.outcome)
@@ -119,6 +125,11 @@ class Turn:
             "budget": {axis: {"used": u, "limit": m} for axis, (u, m) in report.budget},
             "outcome": self.told,
         }
+
+
+def _shown(action: Any) -> str:
+    text = json.dumps(action)
+    return text if len(text) <= ACTION_SHOWN else text[:ACTION_SHOWN] + "..."
 
 
 def _ending(outcome: Outcome) -> list[str]:
@@ -292,12 +303,13 @@ class SteppedRun:
         steps = self._progress.steps
         if not 1 <= number <= len(steps) + 1:
             raise ConfigError(f"step {number} cannot be next: there are {len(steps)}")
-        if number > len(steps):
+        cut_off = self._progress.chosen
+        if number > len(steps) and cut_off is None:
             return False
-        there = steps[number - 1]["action"]
+        there = cut_off if number > len(steps) else steps[number - 1]["action"]
         if there != loggable(action):
-            raise ConfigError(f"step {number} was another operation: {there}")
-        return True
+            raise ConfigError(f"step {number} is another operation: {_shown(there)}")
+        return number <= len(steps)
 
     def _turn(self, finished: Any = None) -> Turn:
         progress = self._progress

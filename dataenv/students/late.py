@@ -37,16 +37,19 @@ class LateStudent:
         Raises:
             ConfigError: It cannot be loaded, or is another than it was.
         """
-        with _TURN:
-            if self._loaded is None:
-                student = self._load()
-                if self._known not in ("", student.fingerprint):
-                    raise ConfigError(
-                        f"the student {student.name!r} is another than when the run was begun "
-                        "(its weights, or the versions of libraries); put it back, or start anew"
-                    )
-                self._loaded = student
-            return self._loaded
+        if self._loaded is None:
+            with _TURN:
+                self._loaded = self._checked()
+        return self._loaded
+
+    def _checked(self) -> Student:
+        student = self._load()
+        if self._known not in ("", student.fingerprint):
+            raise ConfigError(
+                f"the student {student.name!r} is another than when the run was begun (its weights, "
+                "or the versions of libraries); put it back, or start anew"
+            )
+        return student
 
     @property
     def name(self) -> str:
@@ -87,8 +90,7 @@ class LateStudent:
             return self._student.influences(trained, rows, groups)
 
     def count_tokens(self, text: str) -> int:
-        with _TURN:
-            return self._student.count_tokens(text)
+        return self._student.count_tokens(text)  # needs no model, so nobody waits
 
     def save(self, trained: Trained, folder: Path) -> None:
         with _TURN:

@@ -170,7 +170,8 @@ def test_a_training_keeps_nobody_else_waiting(tiny_path, tmp_path):
             training = asyncio.create_task(busy("train"))
             await asyncio.sleep(0.1)
             began = time.monotonic()
-            await quick("dedup")
+            for operation in ("dedup", "filter"):
+                assert not (await quick(operation))[2]
             seconds, still = time.monotonic() - began, not training.done()
             return seconds, still, (await training)[1]["evaluation"]
 

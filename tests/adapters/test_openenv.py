@@ -77,10 +77,15 @@ def test_sessions_play_whole_episodes_beside_each_other(tiny_path, tmp_path, cap
         assert again.step({"op": "submit"}).done
         with pytest.raises(RuntimeError, match="there is no episode"):
             again.reset(resume="../elsewhere")
+        for options, message in (({"spilt": "test"}, "spilt"), ({"split": "tset"}, "'tset'")):
+            with pytest.raises(RuntimeError, match=message):
+                again.reset(**options)
 
 
 def test_an_action_has_the_fields_of_all_operations():
     schema = action_class().model_json_schema()["properties"]
+    names = {name for entry in OPERATIONS.values() for name in entry.schema()["properties"]}
+    assert not names & {"op", "metadata", "episode"}  # the protocols have these
     for operation in OPERATIONS.values():
         for name in operation.schema()["properties"]:
             assert f"{operation.name}: " in schema[name]["description"]

@@ -102,8 +102,10 @@ def test_steps_in_processes_with_kills_between_and_within_end_as_in_one(
     first = step(run, ACTIONS[0])
     assert command(first, "after_settle:1").returncode == -signal.SIGKILL  # replies are paid for
     seen = command(["step", str(run)]).stdout
-    assert "was cut off; the next operation finishes it first" in seen
-    turn = command([*first, "--json"])
+    assert "was cut off; the next step finishes it first" in seen
+    other = command(step(run, ACTIONS[6], "--at", "1"))
+    assert other.returncode == 2 and "step 1 is another operation" in other.stderr
+    turn = command([*first, "--at", "1", "--json"])
     assert json.loads(turn.stdout)["step"] == 1 and json.loads(turn.stdout)["finished"] is None
     wrong = command(step(run, ACTIONS[1], "--at", "2"), "after_step:1")  # done, not acknowledged
     assert wrong.returncode == -signal.SIGKILL
@@ -184,7 +186,7 @@ def test_wrong_words_use_no_step_and_say_what_is_right(tiny_path, tmp_path, caps
         assert message in capsys.readouterr().err, arguments
     assert main(step(run, ACTIONS[0], "--at", "1")) == 0
     assert main(step(run, ACTIONS[6], "--at", "1")) == 2
-    assert "step 1 was another operation: {'op': 'generate'" in capsys.readouterr().err
+    assert 'step 1 is another operation: {"op": "generate"' in capsys.readouterr().err
     assert main([*step(run, "draw something"), "--json"]) == 0  # JSON, but no operation
     assert "an action is a dict" in json.loads(capsys.readouterr().out)["error"]
     assert main(step(run, {"op": "submit"})) == 0
