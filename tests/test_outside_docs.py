@@ -7,17 +7,10 @@ from pathlib import Path
 
 import dataenv
 from dataenv.cli import main, parser
+from tests.conftest import SMALL
 
 DOCS = Path(dataenv.__file__).parents[1] / "docs"
 OWN = DOCS / "examples" / "own_policy.py"
-SMALL = ("public=8", "reward=8", "private=8", "seeds=8", "pool=8", "retention=2", "min_rows=4")
-SHORT = (
-    "max_rows=64",
-    "calls=200",
-    "trainings=2",
-    "training.epochs=1",
-    "decoding.max_new_tokens=8",
-)
 
 
 def blocks(page, language):
@@ -27,7 +20,8 @@ def blocks(page, language):
 
 def test_the_policy_on_the_page_is_the_file_and_plays_an_episode(tiny_path, tmp_path):
     assert blocks("OWN_POLICY.md", "python") == [OWN.read_text("utf-8")]
-    changes = [part for each in (*SMALL, *SHORT) for part in ("--set", each)]
+    sizes = {**SMALL, "max_rows": 64, "calls": 200}
+    changes = [part for each in sizes.items() for part in ("--set", "=".join(map(str, each)))]
     policy = ["--policy", f"{OWN}:Weakest", "--student", str(tiny_path), "--out", str(tmp_path)]
     assert main(["run", "--task", "Science-fast-v0", *policy, *changes]) == 0
     result = json.loads((tmp_path / "result.json").read_text())

@@ -145,8 +145,8 @@ class Desk:
             return (run.briefing.to_text() if briefed else ""), run.look()
 
         briefing, turn = self.host.use(episode, look)
-        reply = _reply(episode, turn)
-        return replace(reply, text=f"{briefing}\n\n{reply.text}", wrong=False) if briefed else reply
+        reply = replace(_reply(episode, turn), wrong=False)  # to look is no mistake
+        return replace(reply, text=f"{briefing}\n\n{reply.text}") if briefed else reply
 
 
 def _schema(properties: dict[str, Any], *required: str) -> dict[str, Any]:

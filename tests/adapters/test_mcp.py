@@ -20,18 +20,14 @@ from dataenv.operations import OPERATIONS
 from dataenv.registry import env_config
 from dataenv.runs.folder import RESULT
 from dataenv.world import task_of
+from tests.conftest import SMALL
 
-SETTINGS = {
-    **{"public": 8, "reward": 8, "private": 8, "seeds": 8, "pool": 8, "retention": 2},
-    **{"min_rows": 4, "max_rows": 16, "calls": 64, "trainings": 2, "steps": 12},
-    **{"training.epochs": 1, "decoding.max_new_tokens": 8},
-}
 WRITE = ("generate", {"brief": "easy problems", "n": 6})
 
 
 def command(out, student, *more):
     """The arguments of a server of a small task."""
-    changes = [part for key, value in SETTINGS.items() for part in ("--set", f"{key}={value}")]
+    changes = [part for key, value in SMALL.items() for part in ("--set", f"{key}={value}")]
     task = ["--task", "Science-fast-v0", "--student", str(student), "--out", str(out)]
     return ["-m", "dataenv.cli", "serve", "mcp", *task, *changes, *more]
 
@@ -111,7 +107,7 @@ def check(told, figures, out):
     assert (result["policy"], result["channel"], result["seed"]) == ("mcp", "mcp", 3)
     assert result["final"]["private"] == figures["outcome"]["final"][1]
     assert result["budget"]["steps"]["used"] == figures["step"] == 4
-    config = env_config("Science-fast-v0", [f"{k}={v}" for k, v in SETTINGS.items()])
+    config = env_config("Science-fast-v0", [f"{k}={v}" for k, v in SMALL.items()])
     task = task_of(config, result["target_number"])
     for item in (*task.private, *task.reward):
         assert not any(json.dumps(item.prompt)[1:-1] in text for text in told)

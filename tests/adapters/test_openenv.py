@@ -15,19 +15,15 @@ from dataenv.operations import OPERATIONS
 from dataenv.registry import env_config
 from dataenv.runs.folder import RESULT
 from dataenv.world import task_of
+from tests.conftest import SMALL
 
-SETTINGS = {
-    **{"public": 8, "reward": 8, "private": 8, "seeds": 8, "pool": 8, "retention": 2},
-    **{"min_rows": 4, "max_rows": 16, "calls": 64, "trainings": 2, "steps": 12},
-    **{"training.epochs": 1, "decoding.max_new_tokens": 8},
-}
 WRITE = {"op": "generate", "brief": "easy problems", "n": 6}
 
 
 @contextlib.contextmanager
 def served(out, student):
     """A server of a small task in a process of its own, and its address."""
-    changes = [part for key, value in SETTINGS.items() for part in ("--set", f"{key}={value}")]
+    changes = [part for key, value in SMALL.items() for part in ("--set", f"{key}={value}")]
     task = ["--task", "Science-fast-v0", "--student", str(student), "--out", str(out)]
     command = ["-m", "dataenv.cli", "serve", "openenv", *task, *changes, "--port", "0"]
     with subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True) as process:
@@ -67,7 +63,7 @@ def test_sessions_play_whole_episodes_beside_each_other(tiny_path, tmp_path, cap
     rewards = [each.reward for each in (*told[2:], last)]
     assert sum(rewards) == pytest.approx(result["return"])
     assert main(["leaderboard", str(tmp_path / episode)]) == 0
-    config = env_config("Science-fast-v0", [f"{k}={v}" for k, v in SETTINGS.items()])
+    config = env_config("Science-fast-v0", [f"{k}={v}" for k, v in SMALL.items()])
     task = task_of(config, result["target_number"])
     said = json.dumps([each.observation for each in (*told, last)])
     for item in (*task.private, *task.reward):

@@ -7,17 +7,12 @@ from dataenv.registry import env_config
 from dataenv.runs import hosting
 from dataenv.runs.hosting import Host, Mistake, told_error
 from dataenv.runs.store import RunStore
-
-SETTINGS = {
-    **{"public": 8, "reward": 8, "private": 8, "seeds": 8, "pool": 8, "retention": 2},
-    **{"min_rows": 4, "max_rows": 16, "calls": 64, "trainings": 2, "steps": 12},
-    **{"training.epochs": 1, "decoding.max_new_tokens": 8},
-}
+from tests.conftest import SMALL
 
 
 @pytest.fixture
 def config(tiny_path):
-    assignments = [f"{key}={value}" for key, value in SETTINGS.items()]
+    assignments = [f"{key}={value}" for key, value in SMALL.items()]
     return env_config("Science-fast-v0", assignments, student=str(tiny_path))
 
 

@@ -19,12 +19,8 @@ from dataenv.runs.stepping import SteppedRun
 from dataenv.runs.store import RunStore
 from dataenv.serve import TeacherServer, serving
 from dataenv.students.late import LateStudent
+from tests.conftest import SMALL
 
-SETTINGS = {
-    **{"public": 8, "reward": 8, "private": 8, "seeds": 8, "pool": 8, "retention": 2},
-    **{"min_rows": 4, "max_rows": 16, "calls": 64, "trainings": 2, "steps": 12},
-    **{"training.epochs": 1, "decoding.max_new_tokens": 8},
-}
 ACTIONS = (
     {"op": "generate", "brief": "easy problems", "n": 6},
     {"op": "genrate"},
@@ -37,7 +33,7 @@ ACTIONS = (
 
 
 def settings(**changes):
-    return [f"{key}={value}" for key, value in {**SETTINGS, **changes}.items()]
+    return [f"{key}={value}" for key, value in {**SMALL, **changes}.items()]
 
 
 def new(folder, student, *more, **changes):
