@@ -66,6 +66,10 @@ def step(arguments: argparse.Namespace) -> int:
             "begin a run with --new and --task or --config; go on with an ACTION, or without one "
             "to look"
         )
+    only_new = ("student", "teacher", "split", "set", "seed", "target", "by")
+    given = [name for name in only_new if getattr(arguments, name) not in (None, [])]
+    if given and not arguments.new:
+        raise ConfigError(f"a run that has begun keeps its settings: leave out --{given[0]}")
     action = _action(arguments.action) if arguments.action else None
     if arguments.new:
         options = None if arguments.target is None else {"target": arguments.target}
@@ -490,7 +494,9 @@ def parser() -> argparse.ArgumentParser:
         metavar="ACTION",
         help="JSON, @file, or - for standard input; absent: say where the run stands",
     )
-    move.add_argument("--new", action="store_true", help="begin the run; needs --task or --config")
+    move.add_argument(
+        "--new", action="store_true", help="begin a run there, in place of a finished one"
+    )
     begun = move.add_mutually_exclusive_group()
     begun.add_argument("--config", type=Path, help="a YAML file, as for run --config")
     _add_configuration(move, begun)

@@ -32,5 +32,5 @@ def serve_app(app: Any, host: str, port: int, said: str) -> None:
         ) from error
     listening.listen()
     shown = f"[{host}]" if ":" in host else host
-    print(said.format(url=f"http://{shown}:{listening.getsockname()[1]}"), flush=True)
+    print(said.replace("{url}", f"http://{shown}:{listening.getsockname()[1]}"), flush=True)
     uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])

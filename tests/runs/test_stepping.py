@@ -173,6 +173,7 @@ def test_wrong_words_use_no_step_and_say_what_is_right(tiny_path, tmp_path, caps
     assert main(new(run, tiny_path, "--by", "somebody")) == 0
     for arguments, message in (
         (new(run, tiny_path), f"not finished: go on with `dataenv step {run}`"),
+        (step(run, ACTIONS[0], "--by", "another"), "keeps its settings: leave out --by"),
         (["step", str(run), "{op: train}"], "the action cannot be read"),
         (["step", str(run), "@nowhere.json"], "the action cannot be read"),
         (["run", "--resume", str(run)], f"stepped from outside: go on with `dataenv step {run}`"),
