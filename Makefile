@@ -6,7 +6,7 @@ TORCH ?= torch==2.13.0
 export OMP_WAIT_POLICY ?= PASSIVE
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: install system demo test test-full fix check clean
+.PHONY: install system demo test test-full test-mcp2 fix check clean
 
 install: $(VENV)/.installed
 
@@ -28,8 +28,13 @@ system:
 test: install system
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
-test-full: install system
+test-full: install system test-mcp2
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# Beside OpenEnv, pip installs version 1 of MCP's SDK; without it, version 2.
+test-mcp2: install
+	$(BIN)/python -m pip install --quiet --upgrade --target build/mcp2 'mcp>=2,<3'
+	PYTHONPATH=build/mcp2 $(BIN)/python -m pytest tests/adapters/test_mcp.py
 
 fix: install
 	$(BIN)/ruff check --fix .

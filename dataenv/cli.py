@@ -20,12 +20,17 @@ if TYPE_CHECKING:
 def run(arguments: argparse.Namespace) -> int:
     """Runs one episode, or goes on with one."""
     from dataenv.registry import make_policy
-    from dataenv.runs.folder import read_plan
+    from dataenv.runs.folder import CHANNEL, read_plan
     from dataenv.runs.runner import dry_run, run_to_folder
     from dataenv.runs.trackers import TRACKERS
 
     fresh: dict[str, Any] = {"seed": 0, "options": {}}
     plan = read_plan(arguments.resume) if arguments.resume else fresh
+    if CHANNEL in plan:
+        raise ConfigError(
+            f"the run in {str(arguments.resume)!r} is stepped from outside: go on with `dataenv step "
+            f"{arguments.resume}`"
+        )
     config = _run_config(arguments, plan.get("config"))
     if arguments.dry_run:
         print(json.dumps(dry_run(config), indent=1))
@@ -49,6 +54,56 @@ def run(arguments: argparse.Namespace) -> int:
     print(summary(result))
     print(f"records: {out}")
     return 0
+
+
+def step(arguments: argparse.Namespace) -> int:
+    """Begins a run that is stepped from outside, carries out one operation on it, or looks at it."""
+    from dataenv.runs.stepping import SteppedRun
+
+    begins = arguments.task or arguments.config
+    if arguments.new != bool(begins) or (arguments.new and arguments.action):
+        raise ConfigError(
+            "begin a run with --new and --task or --config; go on with an ACTION, or without one "
+            "to look"
+        )
+    only_new = ("student", "teacher", "split", "set", "seed", "target", "by")
+    given = [name for name in only_new if getattr(arguments, name) not in (None, [])]
+    if given and not arguments.new:
+        raise ConfigError(f"a run that has begun keeps its settings: leave out --{given[0]}")
+    action = _action(arguments.action) if arguments.action else None
+    if arguments.new:
+        options = None if arguments.target is None else {"target": arguments.target}
+        config, seed, by = _config_of(arguments), arguments.seed or 0, arguments.by or ""
+        run = SteppedRun.begin(arguments.run, config, seed, channel="shell", by=by, options=options)
+    else:
+        run = SteppedRun.resume(arguments.run)
+    with run:
+        turn = run.step(action, arguments.at) if arguments.action else run.look()
+        briefing = run.briefing.to_text() if arguments.new or arguments.briefing else ""
+    if arguments.json:
+        print(json.dumps(turn.to_dict() | ({"briefing": briefing} if briefing else {})))
+    else:
+        print("\n\n".join([*([briefing] if briefing else []), turn.to_text()]))
+    return 0
+
+
+def _action(text: str) -> Any:
+    """The action that an argument holds, or names: ``-`` for standard input, ``@file`` for a file.
+
+    Raises:
+        ConfigError: It cannot be read, or is not JSON; no step has been used.
+    """
+    try:
+        if text == "-":
+            text = sys.stdin.read()
+        elif text.startswith("@"):
+            text = Path(text[1:]).read_text("utf-8")
+        return json.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(
+            f'the action cannot be read: {error}; write it as JSON, e.g. \'{{"op": "train"}}\', or '
+            "name @a_file of it, or - for standard input"
+        ) from error
 
 
 def sweep(arguments: argparse.Namespace) -> int:
@@ -250,6 +305,67 @@ def serve_teacher(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def serve_mcp(arguments: argparse.Namespace) -> int:
+    """Serves the environment to agents, at standard input or over HTTP, until they leave."""
+    _need_extra("mcp")
+    from dataenv.adapters.http import serve_app
+    from dataenv.adapters.mcp import PATH, Desk, http_app, serve_stdio
+    from dataenv.presets import PRESETS
+    from dataenv.runs.hosting import Host
+
+    one = bool(arguments.task or arguments.config)
+
+    def configure(task: str | None) -> EnvConfig:
+        return _config_of(
+            arguments if one else argparse.Namespace(**vars(arguments) | {"task": task})
+        )
+
+    if one:
+        _check_served(configure(None))
+    host = Host(arguments.out, "mcp", arguments.by or "")
+    desk = Desk(host, configure, () if one else tuple(PRESETS))
+    if not arguments.http:
+        serve_stdio(desk)
+        return 0
+    app = http_app(desk, arguments.host)
+    serve_app(
+        app, arguments.host, arguments.port, f"MCP at {{url}}{PATH}; records: {arguments.out}"
+    )
+    host.close()
+    return 0
+
+
+def serve_openenv(arguments: argparse.Namespace) -> int:
+    """Serves the environment by the OpenEnv protocol, until it is interrupted."""
+    _need_extra("openenv")
+    from dataenv.adapters.http import serve_app
+    from dataenv.adapters.openenv import app_of
+    from dataenv.runs.hosting import Host
+
+    config = _config_of(arguments)
+    _check_served(config)
+    host = Host(arguments.out, "openenv", arguments.by or "")
+    app = app_of(host, config, arguments.sessions)
+    serve_app(app, arguments.host, arguments.port, f"OpenEnv at {{url}}; records: {arguments.out}")
+    host.close()
+    return 0
+
+
+def _need_extra(name: str) -> None:
+    """Raises `ConfigError` if the extra of a name is not installed."""
+    from importlib.util import find_spec
+
+    if find_spec(name) is None:
+        raise ConfigError(f"this needs the package {name}: pip install 'dataenv-gym[{name}]'")
+
+
+def _check_served(config: EnvConfig) -> None:
+    """Finds out before the first client comes whether an episode can begin."""
+    from dataenv.env import DataEnv
+
+    DataEnv(config=config).check()
+
+
 def _chat_server(arguments: argparse.Namespace) -> ChatServer:
     from dataenv.serve import ChatServer, TeacherServer
 
@@ -330,6 +446,19 @@ def _add_configuration(verb: argparse.ArgumentParser, source: Any) -> None:
     )
 
 
+def _add_served(verb: argparse.ArgumentParser, required: bool) -> None:
+    """The options of a server of environments."""
+    which = verb.add_mutually_exclusive_group(required=required)
+    which.add_argument("--config", type=Path, help="a YAML file, as for run --config")
+    _add_configuration(verb, which)
+    verb.add_argument(
+        "--out", type=Path, default=Path("runs/served"), help="gets a folder for every episode"
+    )
+    verb.add_argument("--by", metavar="NAME", help="who plays, for records; default: the protocol")
+    verb.add_argument("--host", default="127.0.0.1")
+    verb.add_argument("--port", type=int, default=8000, help="0 takes a free one")
+
+
 def parser() -> argparse.ArgumentParser:
     """All verbs and their options."""
     top = argparse.ArgumentParser(
@@ -361,6 +490,32 @@ def parser() -> argparse.ArgumentParser:
         help="whom to tell of the episode beside its records; WANDB_MODE=offline needs no account",
     )
     one.add_argument("--dry-run", action="store_true", help="say what the run may cost, and stop")
+    move = verbs.add_parser("step", help="carry out one operation on a run; a process each")
+    move.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
+    move.add_argument(
+        "action",
+        nargs="?",
+        metavar="ACTION",
+        help="JSON, @file, or - for standard input; absent: say where the run stands",
+    )
+    move.add_argument(
+        "--new", action="store_true", help="begin a run there, in place of a finished one"
+    )
+    begun = move.add_mutually_exclusive_group()
+    begun.add_argument("--config", type=Path, help="a YAML file, as for run --config")
+    _add_configuration(move, begun)
+    move.add_argument("--seed", type=int, help="of a new run; default: 0")
+    move.add_argument("--target", type=int, help="of a new run, as for run --target")
+    move.add_argument("--by", metavar="NAME", help="who steps it, for records; default: shell")
+    move.add_argument(
+        "--at",
+        type=int,
+        metavar="N",
+        help="carry ACTION out as step N alone; if that is there, show where the run stands",
+    )
+    move.add_argument("--briefing", action="store_true", help="show what the task is, too")
+    move.add_argument("--json", action="store_true", help="for machines")
+    move.set_defaults(call=step)
     many = verbs.add_parser("sweep", help="run controllers on tasks, targets and seeds; resumable")
     many.add_argument(
         "config", type=Path, help="a YAML file: controllers, tasks, seeds, targets, ..."
@@ -436,9 +591,9 @@ def parser() -> argparse.ArgumentParser:
     ranks.add_argument("--records", type=Path, metavar="FILE", help="lines of JSON, a result each")
     ranks.add_argument("--json", action="store_true", help="for machines")
     ranks.set_defaults(call=leaderboard)
-    serve = verbs.add_parser("serve", help="serve a teacher as an OpenAI-compatible endpoint")
+    serve = verbs.add_parser("serve", help="serve a teacher, or the environment")
     served = serve.add_subparsers(dest="what", required=True)
-    who = served.add_parser("teacher", help="on loopback, until interrupted")
+    who = served.add_parser("teacher", help="an OpenAI-compatible endpoint on loopback")
     source = who.add_mutually_exclusive_group(required=True)
     source.add_argument("--procedural", metavar="DOMAIN", help="science, code, finance")
     source.add_argument("--gguf", type=Path, metavar="FILE", help="a language model, by llama.cpp")
@@ -449,6 +604,14 @@ def parser() -> argparse.ArgumentParser:
     who.add_argument("--host", default="127.0.0.1")
     who.add_argument("--port", type=int, default=8000, help="0 takes a free one")
     who.set_defaults(call=serve_teacher)
+    agents = served.add_parser("mcp", help="the environment, for agents that speak MCP")
+    agents.add_argument("--http", action="store_true", help="over streamable HTTP; else at stdin")
+    _add_served(agents, required=False)
+    agents.set_defaults(call=serve_mcp)
+    trainers = served.add_parser("openenv", help="the environment, by the OpenEnv protocol")
+    trainers.add_argument("--sessions", type=int, default=8, help="at a time, at most")
+    _add_served(trainers, required=True)
+    trainers.set_defaults(call=serve_openenv)
     get = verbs.add_parser("fetch", help="fetch a student that is too large to ship")
     get.add_argument("student", help="e.g. smollm2-135m")
     get.add_argument(

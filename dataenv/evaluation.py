@@ -222,8 +222,12 @@ class EvalReport:
             "budget: " + ", ".join(f"{a} {u:g}/{m:g}" for a, (u, m) in self.budget),
             "set: " + ", ".join(f"{key} {_short(value)}" for key, value in self.set),
         ]
-        if self.effect:
-            lines.append("effect: " + ", ".join(f"{k} {_short(v)}" for k, v in self.effect))
+        effect = dict(self.effect)
+        shown = effect.pop("shown", ())
+        if effect:
+            lines.append("effect: " + ", ".join(f"{k} {_short(v)}" for k, v in effect.items()))
+        for identity, *texts in shown:
+            lines.append(f"  [{identity}] " + " | ".join(repr(text[:TEXT_LIMIT]) for text in texts))
         if self.error:
             lines.append(f"error: {self.error}")
         lines.append("topic: score (items) | rows, checked | change since the last evaluation")

@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from dataenv import prompts
 from dataenv.env import DataEnv
 from dataenv.episode import Outcome, loggable
 from dataenv.evaluation import EvalReport
 from dataenv.hashing import rng_state, set_rng_state
+from dataenv.operations import OPERATIONS
 from dataenv.tasks.base import Task
 
 
@@ -30,6 +32,30 @@ class Briefing:
     limits: Mapping[str, float]
     prices: Mapping[str, int]
     seed: int
+
+    def to_text(self) -> str:
+        """All that a person or a language model needs to begin."""
+        task, limits = self.task, self.limits
+        prices = ", ".join(f"{who} {price}" for who, price in self.prices.items())
+        example = task.few_shot[0] if task.few_shot else None
+        return prompts.load(
+            "briefing",
+            task=task.name,
+            description=task.description,
+            answer_format=task.answer_format,
+            topics=", ".join(task.topics),
+            example=f"Example: {example.prompt!r} -> {example.output!r}\n" if example else "",
+            held=", ".join(
+                f"{len(getattr(task, kind))} {kind}" for kind in ("public", "seeds", "pool")
+            ),
+            budget=", ".join(
+                f"{axis} {limits[axis]:g}" for axis in ("calls", "trainings", "steps")
+            ),
+            prices=f"; calls that a reply costs: {prices}" if prices else "",
+            min_rows=f"{limits['min_rows']:g}",
+            max_rows=f"{limits['max_rows']:g}",
+            operations="\n".join(f"- {op.name}: {op.description}" for op in OPERATIONS.values()),
+        )
 
 
 class Policy(Protocol):
@@ -216,19 +242,30 @@ def play_on(
         on_step: Called with the record of every step.
     """
     while not progress.outcome:
-        action, progress.chosen = progress.chosen, None
-        if action is None:
-            action = policy.act(progress.observation, progress.report)
-            if on_choice:
-                on_choice(action)
-        progress.observation, reward, _, _, info = env.step(action)
-        progress.report, progress.outcome = info["report"], info.get("outcome")
-        record = step_record(len(progress.steps) + 1, action, reward, progress.report)
-        progress.steps.append(record)
-        progress.total += reward
-        if on_step:
-            on_step(record)
+        play_step(env, policy, progress, on_choice, on_step)
     return Episode(progress.outcome, progress.total, progress.steps)
+
+
+def play_step(
+    env: DataEnv,
+    policy: Policy,
+    progress: Progress,
+    on_choice: Callable[[dict[str, Any]], None] | None = None,
+    on_step: Callable[[dict[str, Any]], None] | None = None,
+) -> None:
+    """Carries out the action that was chosen before a kill, or else the policy's next; see `play_on`."""
+    action, progress.chosen = progress.chosen, None
+    if action is None:
+        action = policy.act(progress.observation, progress.report)
+        if on_choice:
+            on_choice(action)
+    progress.observation, reward, _, _, info = env.step(action)
+    progress.report, progress.outcome = info["report"], info.get("outcome")
+    record = step_record(len(progress.steps) + 1, action, reward, progress.report)
+    progress.steps.append(record)
+    progress.total += reward
+    if on_step:
+        on_step(record)
 
 
 def step_record(number: int, action: Any, reward: float, report: EvalReport) -> dict[str, Any]:

@@ -38,6 +38,13 @@ TINY = {
     "decoding": DecodingConfig(max_new_tokens=8),
 }
 
+SMALL = {
+    **{"public": 8, "reward": 8, "private": 8, "seeds": 8, "pool": 8, "retention": 2},
+    **{"min_rows": 4, "max_rows": 16, "calls": 64, "trainings": 2, "steps": 12},
+    **{"training.epochs": 1, "decoding.max_new_tokens": 8},
+}
+"""Fields of a small run, by their names on the command line."""
+
 
 @contextlib.contextmanager
 def teacher_command(*arguments: str) -> Iterator[tuple[subprocess.Popen, str]]:

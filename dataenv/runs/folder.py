@@ -12,6 +12,9 @@ from dataenv.submission import SUBMISSION, SUBMISSION_ROWS
 
 RESULT, STEPS, PICTURE = "result.json", "steps.jsonl", "scores.png"
 DECISIONS = "decisions.json"
+CHANNEL = "channel"
+"""What the plan of a run that is stepped from outside says beside that of a policy's; see
+`dataenv.runs.stepping`."""
 
 
 def read_plan(folder: Path) -> dict[str, Any]:
@@ -64,8 +67,8 @@ def open_run(folder: Path, plan: dict[str, Any], resume: bool) -> RunStore:
     try:
         if store.last("begin") and not store.last("end"):  # what never began is not missed
             raise ConfigError(
-                f"the run in {str(folder)!r} is not finished: go on with `dataenv run --resume "
-                f"{folder}`, or take another --out, or remove the folder"
+                f"the run in {str(folder)!r} is not finished: go on with `{_going_on(store)}`, or "
+                "take another folder, or remove this one"
             )
         for view in (RESULT, STEPS, SUBMISSION, SUBMISSION_ROWS, PICTURE, DECISIONS):
             (folder / view).unlink(missing_ok=True)
@@ -74,3 +77,9 @@ def open_run(folder: Path, plan: dict[str, Any], resume: bool) -> RunStore:
         store.close()
         raise
     return store
+
+
+def _going_on(store: RunStore) -> str:
+    begun = store.last("run")
+    stepped = begun is not None and CHANNEL in begun.data
+    return f"dataenv {'step' if stepped else 'run --resume'} {store.folder}"

@@ -16,13 +16,12 @@ from dataenv.env import DataEnv
 from dataenv.errors import EnvironmentFault, StoreFault
 from dataenv.evaluation import evaluate
 from dataenv.lock import name_of_worlds
-from dataenv.policy import Episode, begin_episode, play_on
+from dataenv.policy import Episode, Policy, begin_episode, play_on
 from dataenv.presets import OFFLINE, EnvConfig
-from dataenv.quality.submissions import quality_of
 from dataenv.rows import Row, WorkingSet
 from dataenv.runs.episode_log import EpisodeLog
 from dataenv.runs.files import reach, replace_text
-from dataenv.runs.folder import PICTURE, RESULT, STEPS, open_run
+from dataenv.runs.folder import CHANNEL, PICTURE, RESULT, STEPS, open_run
 from dataenv.runs.recorder import RECORD, Recorder, StoredCache
 from dataenv.runs.store import RunStore
 from dataenv.runs.trackers import NullTracker, Tracker, about_run, tracking
@@ -77,15 +76,16 @@ def run_to_folder(
                 with tracking(tracker or NullTracker(), tracked) as told:
                     _play(store, env, policy, seed, options, quiet, EpisodeLog(told, 0))
             except EnvironmentFault as fault:
-                _note_fault(store, fault)
+                note_fault(store, fault)
+                sys.stderr.write(f"the run was cut off; go on with `dataenv run --resume {out}`\n")
                 raise
         return write_views(store, out)
 
 
-def _note_fault(store: RunStore, fault: EnvironmentFault) -> None:
+def note_fault(store: RunStore, fault: EnvironmentFault) -> None:
+    """Writes down what has cut a run off."""
     with contextlib.suppress(StoreFault):  # which may be the fault itself
         store.append("fault", {"kind": type(fault).__name__, "message": str(fault)})
-    sys.stderr.write(f"the run was cut off; go on with `dataenv run --resume {store.folder}`\n")
 
 
 def _play(
@@ -98,34 +98,90 @@ def _play(
     log: EpisodeLog,
 ) -> None:
     """Plays the run in a store to its end."""
-    env.keep_in(StoredCache(store))
     if not quiet:
         sys.stderr.write(f"student {env.student.name}: {env.student.placement}\n")
-    recorder = Recorder(store, env, policy, seed)
-    progress = recorder.resume()
-    if not progress:
-        progress = begin_episode(env, policy, seed, options, recorder.attach)
-        recorder.began(progress)
-    for record in progress.steps:
-        log.step(record)
-    with (store.folder / STEPS).open("w", encoding="utf-8") as view:
-        view.writelines(json.dumps(record) + "\n" for record in progress.steps)
+    recording = Recording(store, env, policy, seed, options, log)
 
-        def on_step(record: dict[str, Any]) -> None:
-            recorder.stepped(progress)
-            log.step(record)
-            view.write(json.dumps(record) + "\n")
-            view.flush()
-            if not quiet:
-                _progress(record, env.config, policy.name, sys.stderr)
+    def on_step(record: dict[str, Any]) -> None:
+        recording.stepped(record)
+        if not quiet:
+            _progress(record, env.config, policy.name, sys.stderr)
 
-        episode = play_on(env, policy, progress, recorder.chose, on_step)
+    play_on(env, policy, recording.progress, recording.chose, on_step)
     if not quiet:
         sys.stderr.write("\n")
-    result = result_of(env, episode, policy.name, seed, recorder.seconds)
-    log.end(episode.outcome, env.task.target, env.submission())
-    submission = store.put(env.submission().to_dict())
-    store.append("end", {"result": result | {"quality": quality_of(env)}, "submission": submission})
+    recording.end()
+
+
+class Recording:
+    """An episode on its way into a store, from its beginning or from where a kill has left it.
+
+    Args:
+        store: Of the run.
+        env: Not yet reset.
+        policy: The controller.
+        seed: Of the episode.
+        options: Passed to `DataEnv.reset`.
+        log: Is told of all steps and of the end.
+    """
+
+    def __init__(
+        self,
+        store: RunStore,
+        env: DataEnv,
+        policy: Policy,
+        seed: int,
+        options: dict[str, Any] | None = None,
+        log: EpisodeLog | None = None,
+    ) -> None:
+        self.store, self.env, self.policy, self.seed = store, env, policy, seed
+        self._log = log or EpisodeLog(NullTracker(), 0)
+        env.keep_in(StoredCache(store))
+        self._recorder = Recorder(store, env, policy, seed)
+        progress = self._recorder.resume()
+        if not progress:
+            progress = begin_episode(env, policy, seed, options, self._recorder.attach)
+            self._recorder.began(progress)
+        self.progress = progress
+        write_steps(progress.steps, store.folder)
+        for record in progress.steps:
+            self._log.step(record)
+
+    def chose(self, action: dict[str, Any]) -> None:
+        """Takes an action that is about to be carried out."""
+        self._recorder.chose(action)
+
+    def stepped(self, record: dict[str, Any]) -> None:
+        """Takes the newest step, which is acknowledged on return."""
+        self._recorder.stepped(self.progress)
+        self._log.step(record)
+        with (self.store.folder / STEPS).open("a", encoding="utf-8") as view:
+            view.write(json.dumps(record) + "\n")
+
+    def end(self) -> None:
+        """Writes the result of an episode that is over."""
+        from dataenv.quality.submissions import quality_of  # slow to import
+
+        env, progress, outcome = self.env, self.progress, self.progress.outcome
+        assert outcome
+        episode = Episode(outcome, progress.total, progress.steps)
+        result = result_of(env, episode, self.policy.name, self.seed, self._recorder.seconds)
+        self._log.end(outcome, env.task.target, env.submission())
+        submission = self.store.put(env.submission().to_dict())
+        result |= {"channel": self._channel, "quality": quality_of(env)}
+        self.store.append("end", {"result": result, "submission": submission})
+
+    @property
+    def _channel(self) -> str:
+        """Where the operations came from."""
+        begun = self.store.last("run")
+        return begun.data.get(CHANNEL, "policy") if begun else "policy"
+
+
+def write_steps(records: list[dict[str, Any]], folder: Path) -> None:
+    """Writes the records of steps, as far as they have come."""
+    with (folder / STEPS).open("w", encoding="utf-8") as view:
+        view.writelines(json.dumps(record) + "\n" for record in records)
 
 
 def result_of(
@@ -211,8 +267,7 @@ def write_views(store: RunStore, folder: Path) -> dict[str, Any]:
     rows = WorkingSet.from_dict(store.get(end["submission"]))
     write_json(folder / SUBMISSION, rows.to_submission())
     write_rows(folder / SUBMISSION_ROWS, rows)
-    with (folder / STEPS).open("w", encoding="utf-8") as out:
-        out.writelines(json.dumps(record) + "\n" for record in records)
+    write_steps(records, folder)
     draw_scores(records, end["result"], folder / PICTURE)
     return end["result"]
 

@@ -56,9 +56,15 @@ BASE = Trained()
 class Student(Protocol):
     """A base model that can be fine-tuned any number of times, always from its base weights."""
 
-    name: str
-    placement: Any
-    """Where it runs, for people: whatever it is, its text says so."""
+    @property
+    def name(self) -> str:
+        """For records."""
+        ...
+
+    @property
+    def placement(self) -> Any:
+        """Where it runs, for people: whatever it is, its text says so."""
+        ...
 
     @property
     def fingerprint(self) -> str:

@@ -25,12 +25,8 @@ from dataenv.runs.ledger import StoreLedger
 from dataenv.runs.runner import run_to_folder
 from dataenv.runs.store import RunStore
 from dataenv.serve import TeacherServer, serving
+from tests.conftest import SMALL
 
-SETTINGS = {
-    **{"public": 8, "reward": 8, "private": 8, "seeds": 8, "pool": 8, "retention": 2},
-    **{"min_rows": 4, "max_rows": 16, "calls": 64, "trainings": 2, "steps": 12},
-    **{"training.epochs": 1, "decoding.max_new_tokens": 8},
-}
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(
     [
@@ -43,7 +39,7 @@ PROCESSES.set_forkserver_preload(
 
 
 def assignments(**settings):
-    return [f"{key}={value}" for key, value in {**SETTINGS, **settings}.items()]
+    return [f"{key}={value}" for key, value in {**SMALL, **settings}.items()]
 
 
 def command(out, student, policy="feedback", **settings):

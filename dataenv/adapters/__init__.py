@@ -1,0 +1,1 @@
+"""DataEnv as others' protocols have it; each module needs the extra of its name."""
