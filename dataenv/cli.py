@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Runs one episode, or goes on with one."""
+    """Runs one episode, goes on with one, or replays one."""
+    from dataenv.agent import agent_of
     from dataenv.registry import make_policy
     from dataenv.runs.folder import read_plan
     from dataenv.runs.runner import dry_run, run_to_folder
     from dataenv.runs.trackers import TRACKERS
 
+    if arguments.replay:
+        return _replay(arguments.replay)
     fresh: dict[str, Any] = {"seed": 0, "options": {}}
     plan = read_plan(arguments.resume) if arguments.resume else fresh
     config = _run_config(arguments, plan.get("config"))
@@ -35,7 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError("name who is to decide: --policy; see `dataenv list`")
     seed = plan["seed"] if arguments.seed is None else arguments.seed
     options = plan["options"] if arguments.target is None else {"target": arguments.target}
-    policy, out = make_policy(made_by), arguments.resume or arguments.out
+    agent = None if arguments.policy else agent_of(plan.get("settings"))
+    policy, out = make_policy(made_by, arguments.agent, agent), arguments.resume or arguments.out
     result = run_to_folder(
         config,
         policy,
@@ -48,6 +52,17 @@ def run(arguments: argparse.Namespace) -> int:
     )
     print(summary(result))
     print(f"records: {out}")
+    return 0
+
+
+def _replay(source: Path) -> int:
+    """Plays a recorded episode again, and prints its result."""
+    from dataenv.runs.replay import replay
+    from dataenv.runs.transcript import read_transcript
+
+    transcript = read_transcript(source)
+    print(summary(replay(transcript)))
+    print(f"as it was recorded: {len(transcript.steps)} steps, no model was asked")
     return 0
 
 
@@ -295,7 +310,7 @@ def tools(arguments: argparse.Namespace) -> int:
 def names(arguments: argparse.Namespace) -> int:
     """Lists what goes by name."""
     from dataenv.presets import PRESETS
-    from dataenv.registry import policy_table
+    from dataenv.registry import agent_table, policy_table
     from dataenv.students import STUDENTS
     from dataenv.students.fetch import ORIGINS
     from dataenv.teachers import TEACHERS
@@ -303,6 +318,7 @@ def names(arguments: argparse.Namespace) -> int:
     tables = {
         "tasks": PRESETS,
         "policies": policy_table(),
+        "policies that ask a language model": agent_table(),
         "students": {**STUDENTS, **ORIGINS},
         "teachers": TEACHERS,
     }
@@ -337,7 +353,16 @@ def parser() -> argparse.ArgumentParser:
     what = one.add_mutually_exclusive_group()
     what.add_argument("--config", type=Path, help="a YAML file: task, and fields to change")
     _add_configuration(one, what)
-    one.add_argument("--policy", help="a name, or path/to/file.py:ClassName")
+    one.add_argument(
+        "--policy", help="a name, path/to/file.py:ClassName, or a YAML file: policy, model, ..."
+    )
+    one.add_argument(
+        "--agent",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="the language model that the policy asks: model=..., base_url=..., temperature=...",
+    )
     one.add_argument("--seed", type=int, help="default: 0")
     where = one.add_mutually_exclusive_group()
     where.add_argument(
@@ -348,6 +373,12 @@ def parser() -> argparse.ArgumentParser:
     )
     where.add_argument(
         "--resume", type=Path, metavar="DIR", help="go on with the run there that was cut off"
+    )
+    where.add_argument(
+        "--replay",
+        type=Path,
+        metavar="PATH",
+        help="play a recorded episode again, from a run's folder or transcript; needs no key",
     )
     one.add_argument("--target", type=int, help="a target's number; drawn from the seed if absent")
     one.add_argument(

@@ -89,6 +89,7 @@ class DataEnv(gym.Env):
         self._state: EpisodeState | None = None
         self._choice: int | None = None
         self._cache = cache or Cache()
+        self._keyless = False
         self.broker: Broker
         self.outcome: Outcome | None = None
         self.seconds = {"train": 0.0, "decode": 0.0, "teacher": 0.0}
@@ -111,6 +112,10 @@ class DataEnv(gym.Env):
     def keep_in(self, cache: Cache) -> None:
         """Has what is made from now on kept in another cache; before the first `reset`."""
         self._cache = cache
+
+    def without_keys(self) -> None:
+        """Has endpoints need no keys, for a replay in which nobody is asked; before the first `reset`."""
+        self._keyless = True
 
     def check(self, options: dict[str, Any] | None = None) -> None:
         """Finds out whether an episode can begin, and begins none.
@@ -221,7 +226,7 @@ class DataEnv(gym.Env):
 
     @cached_property
     def _world(self) -> World:
-        return open_world(self.config)
+        return open_world(self.config, self._keyless)
 
     @property
     def student(self) -> Student:

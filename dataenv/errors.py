@@ -43,6 +43,14 @@ class StudentUnavailable(EnvironmentFault):
     """A served student did not answer, after all retries."""
 
 
+class AgentUnavailable(EnvironmentFault):
+    """The language model that a controller asks did not answer, after all retries."""
+
+
+class ReplayFault(EnvironmentFault):
+    """A replay went another way than what was recorded."""
+
+
 class CacheMiss(EnvironmentFault):
     """A replay was asked for a reply that was never recorded."""
 

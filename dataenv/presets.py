@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from dataenv.config import DecodingConfig, EndpointConfig, TrainingConfig, require
-from dataenv.teachers.tape import MODES
+from dataenv.config import (
+    TAPE_MODES,
+    DecodingConfig,
+    EndpointConfig,
+    TrainingConfig,
+    require,
+)
 
 SPLITS = {
     "train": range(0, 10**6),
@@ -90,7 +95,9 @@ class EnvConfig:
             self.reward_mode,
             "'dense' or 'final'",
         )
-        require(self.tape_mode in MODES, "tape_mode", self.tape_mode, "cache, record or replay")
+        require(
+            self.tape_mode in TAPE_MODES, "tape_mode", self.tape_mode, "cache, record or replay"
+        )
         for name in ("public", "private", "min_rows", "trainings", "steps", "threads"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         for name in (

@@ -7,8 +7,13 @@ from typing import Any
 
 from dataenv.policies.feedback import FeedbackPolicy
 from dataenv.policies.random_policy import RandomPolicy
+from dataenv.policies.tool_agent import ToolAgent
 
 POLICIES: dict[str, Callable[[], Any]] = {
     "random": RandomPolicy,
     "feedback": FeedbackPolicy,
 }
+AGENTS: dict[str, Callable[..., Any]] = {
+    "tool_agent": ToolAgent,
+}
+"""Those that ask a language model, which they are handed as an `AgentConfig`."""

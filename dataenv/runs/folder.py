@@ -10,7 +10,7 @@ from dataenv.lock import differences
 from dataenv.runs.store import DATABASE, RunStore
 from dataenv.submission import SUBMISSION, SUBMISSION_ROWS
 
-RESULT, STEPS, PICTURE = "result.json", "steps.jsonl", "scores.png"
+RESULT, STEPS, PICTURE, TRANSCRIPT = "result.json", "steps.jsonl", "scores.png", "transcript.jsonl"
 
 
 def read_plan(folder: Path) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def open_run(folder: Path, plan: dict[str, Any], resume: bool) -> RunStore:
                 f"the run in {str(folder)!r} is not finished: go on with `dataenv run --resume "
                 f"{folder}`, or take another --out, or remove the folder"
             )
-        for view in (RESULT, STEPS, SUBMISSION, SUBMISSION_ROWS, PICTURE):
+        for view in (RESULT, STEPS, SUBMISSION, SUBMISSION_ROWS, PICTURE, TRANSCRIPT):
             (folder / view).unlink(missing_ok=True)
         store.restart("run", plan)
     except BaseException:

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import sys
 import time
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
@@ -22,10 +23,11 @@ from dataenv.quality.submissions import quality_of
 from dataenv.rows import Row, WorkingSet
 from dataenv.runs.episode_log import EpisodeLog
 from dataenv.runs.files import reach, replace_text
-from dataenv.runs.folder import PICTURE, RESULT, STEPS, open_run
+from dataenv.runs.folder import PICTURE, RESULT, STEPS, TRANSCRIPT, open_run
 from dataenv.runs.recorder import RECORD, Recorder, StoredCache
 from dataenv.runs.store import RunStore
 from dataenv.runs.trackers import NullTracker, Tracker, about_run, tracking
+from dataenv.runs.transcript import StoreJournal, write_transcript
 from dataenv.statistics import smallest_detectable_gain
 from dataenv.students import student_of
 from dataenv.submission import SUBMISSION, SUBMISSION_ROWS, write_rows
@@ -51,8 +53,9 @@ def run_to_folder(
         policy: The controller.
         seed: Of the episode.
         out: Folder for ``result.json``, ``steps.jsonl``, ``submission.json``, the same with provenance
-            (``submission_rows.jsonl``), ``scores.png`` and the run's store. A run in it is replaced
-            if it is finished, or never began.
+            (``submission_rows.jsonl``), ``scores.png`` and the run's store; of a policy that asks a
+            language model also ``transcript.jsonl``. A run in it is replaced if it is finished, or
+            never began.
         options: Passed to `DataEnv.reset`.
         quiet: No progress line on stderr.
         made_by: What `make_policy` made the policy of; its name, if absent.
@@ -69,7 +72,9 @@ def run_to_folder(
     env = DataEnv(config=config)
     if not resume:  # nothing is replaced by a run that cannot begin
         env.check(options)
-    plan = plan_of(config, made_by or policy.name, seed, options)
+    if hasattr(policy, "model"):
+        policy.model.check()
+    plan = plan_of(config, made_by or policy.name, seed, options, settings_of(policy))
     with open_run(out, plan, resume) as store:
         if not store.last("end"):
             tracked = about_run(config, policy.name, "eval", seed=seed)
@@ -102,6 +107,8 @@ def _play(
     if not quiet:
         sys.stderr.write(f"student {env.student.name}: {env.student.placement}\n")
     recorder = Recorder(store, env, policy, seed)
+    if hasattr(policy, "model"):
+        policy.model.journal = StoreJournal(store, recorder.ledger)
     progress = recorder.resume()
     if not progress:
         progress = begin_episode(env, policy, seed, options, recorder.attach)
@@ -122,16 +129,31 @@ def _play(
         episode = play_on(env, policy, progress, recorder.chose, on_step)
     if not quiet:
         sys.stderr.write("\n")
-    result = result_of(env, episode, policy.name, seed, recorder.seconds)
+    usage = policy.model.usage() if hasattr(policy, "model") else None
+    result = result_of(env, episode, policy.name, seed, recorder.seconds, usage)
     log.end(episode.outcome, env.task.target, env.submission())
     submission = store.put(env.submission().to_dict())
     store.append("end", {"result": result | {"quality": quality_of(env)}, "submission": submission})
 
 
 def result_of(
-    env: DataEnv, episode: Episode, policy: str, seed: int, seconds: float
+    env: DataEnv,
+    episode: Episode,
+    policy: str,
+    seed: int,
+    seconds: float,
+    usage: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The record of a finished episode, as plain values."""
+    """The record of a finished episode, as plain values.
+
+    Args:
+        env: Where it was played.
+        episode: That was played.
+        policy: Who played.
+        seed: Of the episode.
+        seconds: That it took.
+        usage: What the controller's own language model has cost; see `LanguageModel.usage`.
+    """
     outcome = episode.outcome
     names = ("base", "final")
     scores = {
@@ -164,6 +186,8 @@ def result_of(
         "attempts": outcome.attempts,
         "successful": outcome.successful,
         "mats": outcome.mats,
+        "failures": failures_of(episode),
+        "agent": usage,
         "budget": {axis: {"used": used, "limit": limit} for axis, used, limit in outcome.budget},
         "rows": outcome.rows,
         "private_overlap": outcome.private_overlap,
@@ -186,11 +210,21 @@ def result_of(
     }
 
 
+def failures_of(episode: Episode) -> dict[str, int]:
+    """How often programs failed, by the class of the failure."""
+    effects = [step["report"]["effect"] for step in episode.steps]
+    return dict(Counter(each["failure"] for each in effects if each.get("failure")))
+
+
 def plan_of(
-    config: EnvConfig, policy: str, seed: int, options: dict[str, Any] | None
+    config: EnvConfig,
+    policy: str,
+    seed: int,
+    options: dict[str, Any] | None,
+    settings: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """All that decides how a run goes, as plain values: what must be the same to resume it."""
-    plan = {
+    plan: dict[str, Any] = {
         "config": asdict(config),
         "policy": policy,
         "seed": seed,
@@ -198,7 +232,12 @@ def plan_of(
         "versions": versions(),
         "worlds": name_of_worlds() if config.domain in OFFLINE else None,
     }
-    return json.loads(json.dumps(plan))
+    return json.loads(json.dumps(plan | ({"settings": settings} if settings else {})))
+
+
+def settings_of(policy: Any) -> dict[str, Any] | None:
+    """What a policy says of its own settings, if anything."""
+    return policy.settings() if hasattr(policy, "settings") else None
 
 
 def write_views(store: RunStore, folder: Path) -> dict[str, Any]:
@@ -212,6 +251,8 @@ def write_views(store: RunStore, folder: Path) -> dict[str, Any]:
     write_rows(folder / SUBMISSION_ROWS, rows)
     with (folder / STEPS).open("w", encoding="utf-8") as out:
         out.writelines(json.dumps(record) + "\n" for record in records)
+    if store.last("exchange"):
+        write_transcript(store, folder / TRANSCRIPT)
     draw_scores(records, end["result"], folder / PICTURE)
     return end["result"]
 

@@ -1,0 +1,184 @@
+"""Playing a recorded episode again, without its models: they say what they said then."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dataenv.agent import Recorded, agent_of
+from dataenv.config import from_mapping
+from dataenv.env import DataEnv
+from dataenv.episode import Scores
+from dataenv.errors import CacheMiss, ConfigError, ReplayFault
+from dataenv.evaluation import Evaluation
+from dataenv.hashing import digest
+from dataenv.laboratory import Cache
+from dataenv.lock import differences, name_of_worlds
+from dataenv.policy import begin_episode, play_on
+from dataenv.presets import EnvConfig
+from dataenv.registry import make_policy
+from dataenv.runs.runner import result_of, settings_of
+from dataenv.runs.transcript import Transcript, reply_of, step_line
+from dataenv.teachers.base import CallError, ChatRequest, Completion
+from dataenv.teachers.broker import TEACHER, Expert, Patience
+from dataenv.teachers.ledger import Reply
+
+OF_THE_MACHINE = ("seconds", "versions", "placement", "quality")
+"""What of a result a replay need not meet."""
+
+
+def replay(transcript: Transcript) -> dict[str, Any]:
+    """Plays an episode as it was recorded, and returns its result.
+
+    Nothing is asked of the controller's model, of the teacher, or, for scores, of a trained student.
+
+    Raises:
+        CacheMiss: Something is asked that was not recorded.
+        ReplayFault: A step or the result is another than was recorded.
+        ConfigError: The episode was played in other worlds, or what it needs is not here.
+    """
+    plan = transcript.plan
+    env = DataEnv(config=from_mapping(EnvConfig, plan["config"]))
+    env.without_keys()
+    env.keep_in(_RecordedCache(transcript))
+    policy = make_policy(plan["policy"], agent=agent_of(plan.get("settings")))
+    if hasattr(policy, "model"):
+        policy.model.journal = Recorded(transcript.exchanges, str(transcript.source))
+    _check(transcript, policy)
+    ledger = _RecordedLedger(transcript)
+
+    def attach() -> None:
+        broker = env.broker
+        broker.ledger, broker.patience = ledger, Patience(attempts=1, first_s=0.0)
+        broker.teacher = _Silent(transcript, broker.teacher.name, broker.key, TEACHER)
+        broker.experts = {
+            name: Expert(_Silent(transcript, name, broker.key, name), each.price)
+            for name, each in broker.experts.items()
+        }
+
+    def on_step(record: dict[str, Any]) -> None:
+        ledger.end_step()
+        _compare(transcript, record)
+
+    progress = begin_episode(env, policy, plan["seed"], plan["options"], attach)
+    ledger.end_step()
+    episode = play_on(env, policy, progress, on_step=on_step)
+    if len(transcript.steps) != len(episode.steps):
+        raise ReplayFault(f"{transcript.source} goes on after step {len(episode.steps)}")
+    usage = policy.model.usage() if hasattr(policy, "model") else None
+    result = result_of(env, episode, policy.name, plan["seed"], 0.0, usage)
+    result = json.loads(json.dumps(result))
+    changed = differences(_kept(transcript.result), _kept(result))
+    if changed:
+        raise ReplayFault(f"{transcript.source}: the result differs: {'; '.join(changed)}")
+    return result
+
+
+def _check(transcript: Transcript, policy: Any) -> None:
+    plan = transcript.plan
+    if plan["worlds"] not in (None, name_of_worlds()):
+        raise ConfigError(
+            f"{transcript.source} was played in the worlds {plan['worlds']}, these are "
+            f"{name_of_worlds()}; replay it with the release that recorded it"
+        )
+    now = json.loads(json.dumps(settings_of(policy)))
+    changed = differences(plan.get("settings"), now)
+    if changed:
+        raise ConfigError(
+            f"{transcript.source} was played with other prompts than there are now: "
+            f"{'; '.join(changed)}"
+        )
+
+
+def _kept(result: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in result.items() if name not in OF_THE_MACHINE}
+
+
+def _compare(transcript: Transcript, record: dict[str, Any]) -> None:
+    number = record["step"]
+    if number > len(transcript.steps):
+        raise ReplayFault(f"{transcript.source} ends before step {number}")
+    changed = differences(transcript.steps[number - 1], json.loads(json.dumps(step_line(record))))
+    if changed:
+        raise ReplayFault(f"{transcript.source}: step {number} differs: {'; '.join(changed)}")
+
+
+class _RecordedCache(Cache):
+    """A cache that knows the student's answers from a transcript."""
+
+    def __init__(self, transcript: Transcript) -> None:
+        super().__init__()
+        self._lines = transcript.evaluations
+
+    def remember(self, key: str, make: Any) -> Any:
+        line = self._lines.get(key)
+        if line is None:
+            return super().remember(key, make)
+        if "scores" in line:
+            return super().remember(key, lambda: Scores.from_dict(line["scores"]))
+        return super().remember(key, lambda: Evaluation.from_dict(line["answers"]))
+
+
+class _RecordedLedger:
+    """An account in which every call has cost what it cost then."""
+
+    def __init__(self, transcript: Transcript) -> None:
+        self.used = self._step = 0
+        self._calls = transcript.calls
+        self._left = {key: line for key, line in transcript.calls.items() if line["cost"]}
+
+    def kept(self, key: str) -> Completion | None:
+        """The recorded reply."""
+        line = self._calls.get(key)
+        if line is None or not line["reply"]:
+            return None
+        reply = reply_of(line)
+        if not isinstance(reply, Completion):
+            return None  # the teacher gives errors, as it did
+        self._charge(key)
+        return reply
+
+    def reserve(self, keys: Sequence[str], price: int) -> None:
+        """Nothing: what calls cost is known."""
+
+    def settle(self, replies: Mapping[str, Reply], price: int) -> None:
+        """Charges what recorded errors cost."""
+        for key in replies:
+            self._charge(key)
+
+    def end_step(self) -> None:
+        """Charges what was paid in a step for calls that it did not ask for after a kill."""
+        for key in [key for key, line in self._left.items() if line["step"] == self._step]:
+            self._charge(key)
+        self._step += 1
+
+    def _charge(self, key: str) -> None:
+        line = self._left.pop(key, None)
+        self.used += line["cost"] if line else 0
+
+
+class _Silent:
+    """A teacher who repeats its recorded errors and says nothing else."""
+
+    def __init__(self, transcript: Transcript, name: str, key: str, asked: str) -> None:
+        self.name, self._transcript, self._key, self._asked = name, transcript, key, asked
+
+    def complete(self, requests: Sequence[ChatRequest]) -> list[Completion | CallError]:
+        """The recorded errors.
+
+        Raises:
+            CacheMiss: A request was never recorded.
+        """
+        return [self._error(request) for request in requests]
+
+    def _error(self, request: ChatRequest) -> Completion | CallError:
+        line = self._transcript.calls.get(digest(self._key, self._asked, request.key, size=8))
+        if line is None or not line["reply"]:
+            text = request.messages[-1][1]
+            raise CacheMiss(
+                f"{self._transcript.source} has no reply of {self.name} to sample "
+                f"{request.sample_index} of the request {text[:120]!r} ({len(text)} characters); "
+                "record the episode anew"
+            )
+        return reply_of(line)
