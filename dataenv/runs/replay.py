@@ -18,7 +18,7 @@ from dataenv.lock import differences, name_of_worlds
 from dataenv.policy import begin_episode, play_on
 from dataenv.presets import EnvConfig
 from dataenv.registry import make_policy
-from dataenv.runs.runner import result_of, settings_of
+from dataenv.runs.runner import result_of, settings_of, told_by
 from dataenv.runs.transcript import Transcript, reply_of, step_line
 from dataenv.teachers.base import CallError, ChatRequest, Completion
 from dataenv.teachers.broker import TEACHER, Expert, Patience
@@ -66,8 +66,7 @@ def replay(transcript: Transcript) -> dict[str, Any]:
     episode = play_on(env, policy, progress, on_step=on_step)
     if len(transcript.steps) != len(episode.steps):
         raise ReplayFault(f"{transcript.source} goes on after step {len(episode.steps)}")
-    usage = policy.model.usage() if hasattr(policy, "model") else None
-    result = result_of(env, episode, policy.name, plan["seed"], 0.0, usage)
+    result = result_of(env, episode, policy.name, plan["seed"], 0.0) | told_by(policy, episode)
     result = json.loads(json.dumps(result))
     changed = differences(_kept(transcript.result), _kept(result))
     if changed:

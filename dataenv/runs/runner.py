@@ -8,6 +8,7 @@ import json
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
@@ -129,8 +130,7 @@ def _play(
         episode = play_on(env, policy, progress, recorder.chose, on_step)
     if not quiet:
         sys.stderr.write("\n")
-    usage = policy.model.usage() if hasattr(policy, "model") else None
-    result = result_of(env, episode, policy.name, seed, recorder.seconds, usage)
+    result = result_of(env, episode, policy.name, seed, recorder.seconds) | told_by(policy, episode)
     log.end(episode.outcome, env.task.target, env.submission())
     submission = store.put(env.submission().to_dict())
     store.append("end", {"result": result | {"quality": quality_of(env)}, "submission": submission})
@@ -142,18 +142,8 @@ def result_of(
     policy: str,
     seed: int,
     seconds: float,
-    usage: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The record of a finished episode, as plain values.
-
-    Args:
-        env: Where it was played.
-        episode: That was played.
-        policy: Who played.
-        seed: Of the episode.
-        seconds: That it took.
-        usage: What the controller's own language model has cost; see `LanguageModel.usage`.
-    """
+    """The record of a finished episode, as plain values."""
     outcome = episode.outcome
     names = ("base", "final")
     scores = {
@@ -186,8 +176,6 @@ def result_of(
         "attempts": outcome.attempts,
         "successful": outcome.successful,
         "mats": outcome.mats,
-        "failures": failures_of(episode),
-        "agent": usage,
         "budget": {axis: {"used": used, "limit": limit} for axis, used, limit in outcome.budget},
         "rows": outcome.rows,
         "private_overlap": outcome.private_overlap,
@@ -210,10 +198,25 @@ def result_of(
     }
 
 
-def failures_of(episode: Episode) -> dict[str, int]:
-    """How often programs failed, by the class of the failure."""
-    effects = [step["report"]["effect"] for step in episode.steps]
-    return dict(Counter(each["failure"] for each in effects if each.get("failure")))
+def told_by(policy: Any, episode: Episode) -> dict[str, Any]:
+    """What a result also holds of its controller: how its programs failed, and what its own language
+    model has cost."""
+    usage = policy.model.usage() if hasattr(policy, "model") else None
+    return {"failures": failures_of(episode, getattr(policy, "failures", {})), "agent": usage}
+
+
+def failures_of(episode: Episode, told: Mapping[str, str]) -> dict[str, int]:
+    """How often programs failed, by the class of the failure.
+
+    Args:
+        episode: With the programs.
+        told: Classes that only the controller knows, by the number of the step.
+    """
+    programs = [step for step in episode.steps if step["action"].get("op") == "program"]
+    found = [
+        told.get(str(step["step"])) or step["report"]["effect"].get("failure") for step in programs
+    ]
+    return dict(Counter(each for each in found if each))
 
 
 def plan_of(
