@@ -23,6 +23,8 @@ DONE_SHOWN, DONE_CHARS = 16, 240
 """Operations that are listed, and characters of each."""
 SHOWN_CHARS = 400
 """Of one row or question that the last operation has shown."""
+CASES_SHOWN = 4
+"""Wrong answers in the text of a report."""
 LONGEST_TEXT, LONGEST_LIST = 400, 16
 """Of a constrained answer's arguments: what is larger makes grammars slow."""
 ASKS_TEACHER = frozenset({"generate", "label", "expand", "rewrite", "verify", "program"})
@@ -128,7 +130,7 @@ class ToolAgent(Agent):
         """The reply to a question in the first form that the server takes."""
         schemas = [each for each in tool_schemas() if each["function"]["name"] in offered]
         while True:
-            form = _form(self.form, schemas)
+            form = _form(self.form, schemas, _visible(report))
             room = self.config.context_chars - len(json.dumps(form.get("tools", "")))
             system = self._system(schemas, room // 2)
             turn = self.fill("tool_turn", room - len(system), self._turn(report, complaint))
@@ -182,12 +184,18 @@ def _shown(entry: tuple[str, ...]) -> str:
     return f"[{found}] {prompt} -> {answer} ({'; '.join(more)})"
 
 
-def _form(name: str, schemas: list[dict[str, Any]]) -> dict[str, Any]:
-    """The fields of a request that say how to answer."""
+def _visible(report: EvalReport) -> list[str]:
+    """The ids that the question shows."""
+    shown = [entry[0] for entry in dict(report.effect).get("shown", ())]
+    return [*shown, *(dict(case)["id"] for case in report.bad_cases[:CASES_SHOWN])]
+
+
+def _form(name: str, schemas: list[dict[str, Any]], ids: list[str]) -> dict[str, Any]:
+    """The fields of a request that say how to answer; lists of ids are held to those given."""
     if name == "tools":
         return {"tools": [_with_notes(each) for each in schemas]}
     if name == "schema":
-        schema = {"anyOf": [_constrained(each["function"]) for each in schemas]}
+        schema = {"anyOf": [_constrained(each["function"], ids) for each in schemas]}
         wanted = {"name": "operation", "schema": schema}
         return {"response_format": {"type": "json_schema", "json_schema": wanted}}
     return {}
@@ -203,10 +211,14 @@ def _with_notes(schema: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _constrained(function: dict[str, Any]) -> dict[str, Any]:
+def _constrained(function: dict[str, Any], ids: list[str]) -> dict[str, Any]:
     """The schema of one operation as a JSON object, small enough for a grammar."""
     parameters = function["parameters"]
-    arguments = {name: _small(each) for name, each in parameters["properties"].items()}
+    arguments = {
+        name: _small(each, ids)
+        for name, each in parameters["properties"].items()
+        if each["type"] != "array" or ids
+    }
     return {
         "type": "object",
         "properties": {
@@ -219,14 +231,12 @@ def _constrained(function: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _small(schema: dict[str, Any]) -> dict[str, Any]:
+def _small(schema: dict[str, Any], ids: list[str]) -> dict[str, Any]:
     kept = {name: value for name, value in schema.items() if name not in ("description", "default")}
     for name, most in (("maxLength", LONGEST_TEXT), ("maxItems", LONGEST_LIST)):
         if name in kept:
             kept[name] = min(kept[name], most)
-    if "items" in kept:
-        kept["items"] = {"type": "string", "maxLength": 64}
-    return kept
+    return {**kept, "items": {"enum": ids}} if "items" in kept else kept
 
 
 def _line(schema: dict[str, Any], words: bool) -> str:
