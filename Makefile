@@ -20,10 +20,11 @@ $(VENV)/.installed: pyproject.toml
 demo: install
 	$(BIN)/python scripts/demo.py
 
-# What the tests need of the system: strace counts what reaches the disk.
+# What the tests need of the system: strace counts what reaches the disk, bubblewrap isolates programs.
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 system:
 	command -v strace >/dev/null || $(SUDO) apt-get install -y strace
+	command -v bwrap >/dev/null || $(SUDO) apt-get install -y bubblewrap
 
 test: install system
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"

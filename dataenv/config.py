@@ -175,6 +175,29 @@ class AgentConfig(EndpointConfig):
             require(name in known, "agent.omit", name, " or ".join(known))
 
 
+@dataclass(frozen=True)
+class ProgramLimits:
+    """What one program may use; see ``docs/PROGRAMS.md``."""
+
+    seconds: float = 600.0
+    """Wall-clock."""
+    memory_mb: int = 1024
+    """Of all its processes together; what several of them share counts for each."""
+    workspace_mb: int = 128
+    """Of files in its folder; half as much in /tmp."""
+    output_mb: int = 32
+    """Of what it prints."""
+    processes: int = 64
+    """Processes and threads at a time."""
+
+    def __post_init__(self) -> None:
+        require(self.seconds > 0, "program.seconds", self.seconds, "above 0")
+        require(self.processes >= 4, "program.processes", self.processes, "at least 4")
+        for name, low in (("memory_mb", 64), ("workspace_mb", 2), ("output_mb", 1)):
+            value = getattr(self, name)
+            require(value >= low, f"program.{name}", value, f"at least {low}")
+
+
 def from_mapping(cls: type[T], data: Mapping[str, Any], path: str = "") -> T:
     """Builds a config dataclass from plain values.
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import sys
 import time
 from dataclasses import asdict
 from functools import cached_property
@@ -20,8 +22,10 @@ from dataenv.hashing import digest
 from dataenv.laboratory import Cache, Laboratory
 from dataenv.observation import observation_space, to_observation, write_report
 from dataenv.operations import OPERATIONS, Tools, parse_action
+from dataenv.operations.base import Programs
 from dataenv.presets import SPLITS, EnvConfig
 from dataenv.rows import WorkingSet
+from dataenv.sandbox.check import sandbox_problem
 from dataenv.spaces import BRIEFS, OperationSpace
 from dataenv.statistics import Difference, Interval, excess, paired_bootstrap
 from dataenv.students import student_of
@@ -82,6 +86,8 @@ class DataEnv(gym.Env):
             raise ConfigError(f"give config or fields, not both: {', '.join(fields)}")
         if render_mode not in (None, "ansi"):
             raise ConfigError(f"render_mode must be 'ansi' or None, got {render_mode!r}")
+        if self.config.unsafe_no_sandbox:
+            sys.stderr.write(UNSAFE)
         self.render_mode = render_mode
         self.action_space: OperationSpace = OperationSpace()
         self.observation_space = observation_space()
@@ -106,7 +112,8 @@ class DataEnv(gym.Env):
         self.seconds.update(dict.fromkeys(self.seconds, 0.0))
         target, rates = self._read_options(options or {})
         key = digest("episode", int(self.np_random.integers(2**62)))
-        self._begin(EpisodeState(target=target, key=key), rates)
+        flags = ("unisolated",) if self.config.unsafe_no_sandbox else ()
+        self._begin(EpisodeState(target=target, key=key, flags=flags), rates)
         return self._observation(), self._info()
 
     def keep_in(self, cache: Cache) -> None:
@@ -144,6 +151,9 @@ class DataEnv(gym.Env):
             reward -= self.config.invalid_penalty
         else:
             state.rows, state.effect = working_set, effect
+            if effect.attempt is not None:
+                state.attempts += 1
+                state.successful += effect.attempt
             if effect.trains:
                 reward += self._evaluate_set()
         reward -= self._cost(self.broker.used - calls, bool(effect and effect.trains))
@@ -321,6 +331,7 @@ class DataEnv(gym.Env):
         mask["draw"] = bool(self.task.pool)
         mask["label"] &= bool(self.task.seeds)
         mask["revert"] = bool(state.evaluated)
+        mask["program"] = self.config.unsafe_no_sandbox or not sandbox_problem()
         return mask
 
     # -- inside ---------------------------------------------------------------------------------
@@ -389,9 +400,13 @@ class DataEnv(gym.Env):
     def _trainings_left(self) -> int:
         return self.config.trainings - self._need_state().trainings
 
+    @property
+    def _seconds_left(self) -> float:
+        limit = self.config.wall_clock_s
+        return math.inf if limit is None else limit - self._need_state().seconds
+
     def _out_of_steps(self) -> bool:
-        state, limit = self._need_state(), self.config.wall_clock_s
-        return state.step >= self.config.steps or (limit is not None and state.seconds >= limit)
+        return self._need_state().step >= self.config.steps or self._seconds_left <= 0
 
     def _ended_by(self) -> str:
         return "steps" if self._need_state().step >= self.config.steps else "wall_clock"
@@ -423,6 +438,12 @@ class DataEnv(gym.Env):
             count_tokens=self.student.count_tokens,
             key=state.key,
             step=state.step,
+            programs=Programs(
+                self.config.program,
+                self.config.calls_per_program,
+                self._seconds_left,
+                not self.config.unsafe_no_sandbox,
+            ),
         )
 
     def _evaluate_set(self) -> float:
@@ -544,6 +565,10 @@ class DataEnv(gym.Env):
         return {"report": self.report} | ({"outcome": self.outcome} if self.outcome else {})
 
 
+UNSAFE = (
+    "WARNING: unsafe_no_sandbox: programs run WITHOUT ISOLATION, with all rights of this user: files, "
+    "keys, network. The result is marked as unisolated and is not ranked.\n"
+)
 PUBLIC_GAP_LEVEL = 0.01
 """The p-value of a public score's lead below which an episode is flagged."""
 

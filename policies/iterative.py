@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from dataenv.evaluation import EvalReport
 from dataenv.policies.programs import TOO_FEW, Programmer, budget_left, listed
+
+from dataenv.evaluation import EvalReport
 from dataenv.policy import Briefing
 
 ITERATIONS = 30

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dataenv.evaluation import EvalReport
 from dataenv.policies.programs import Programmer, budget_left
+
+from dataenv.evaluation import EvalReport
 from dataenv.policy import Briefing
 
 ATTEMPTS = 8
