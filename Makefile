@@ -6,7 +6,7 @@ TORCH ?= torch==2.13.0
 export OMP_WAIT_POLICY ?= PASSIVE
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: install system demo test test-full fix check clean
+.PHONY: install system demo demo-agent test test-full fix check clean
 
 install: $(VENV)/.installed
 
@@ -19,6 +19,10 @@ $(VENV)/.installed: pyproject.toml
 
 demo: install
 	$(BIN)/python scripts/demo.py
+
+# An episode whose controller was a language model, played again without it.
+demo-agent: install
+	$(BIN)/dataenv run --replay docs/examples/agent.jsonl
 
 # What the tests need of the system: strace counts what reaches the disk, bubblewrap isolates programs.
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)

@@ -61,7 +61,10 @@ def _replay(source: Path) -> int:
     from dataenv.runs.transcript import read_transcript
 
     transcript = read_transcript(source)
-    print(summary(replay(transcript)))
+    result = replay(transcript)
+    for step in transcript.steps:
+        print(f"{step['step']:3d}. {json.dumps(step['action'])[:100]}")
+    print(summary(result))
     print(f"as it was recorded: {len(transcript.steps)} steps, no model was asked")
     return 0
 

@@ -141,10 +141,13 @@ class DataEnv(gym.Env):
         state.step += 1
         calls = self.broker.used
         reward, effect = 0.0, None
+        # the training of what a program has just handed in belongs to the program's attempt
+        handed_in = bool(state.effect and state.effect.attempt)
         state.error, state.effect = "", None
         try:
             operation, arguments = parse_action(action, OPERATIONS)
-            state.attempts += operation.name == "train" and self._trainings_left > 0
+            trains = operation.name == "train" and self._trainings_left > 0
+            state.attempts += trains and not handed_in
             working_set, effect = operation.run(arguments, state.rows, self._tools())
         except InvalidAction as error:
             state.error = str(error)
@@ -156,6 +159,7 @@ class DataEnv(gym.Env):
                 state.successful += effect.attempt
             if effect.trains:
                 reward += self._evaluate_set()
+                state.successful += self._was_valid(state) and not handed_in
         reward -= self._cost(self.broker.used - calls, bool(effect and effect.trains))
         state.seconds += time.monotonic() - began
         terminated = bool(effect and effect.submits)
@@ -452,10 +456,13 @@ class DataEnv(gym.Env):
         state.trainings += 1
         before = (state.evaluated[-1] if state.evaluated else self._base).reward.score
         scores = self._laboratory.scores(state.rows)
-        used = min(len(state.rows), self.config.max_rows) - len(scores.dropped)
-        state.successful += used >= self.config.min_rows
         state.evaluated.append(scores)
         return scores.reward.score - before if self.config.reward_mode == "dense" else 0.0
+
+    def _was_valid(self, state: EpisodeState) -> bool:
+        """Whether the set that was just trained on had enough rows that could be."""
+        dropped = len(state.evaluated[-1].dropped)
+        return min(len(state.rows), self.config.max_rows) - dropped >= self.config.min_rows
 
     def _best(self) -> int | None:
         """The best evaluated set by public score, the earliest on ties."""

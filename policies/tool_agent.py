@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from dataenv.agent import Agent, Reply, shortened
+from dataenv.config import AgentConfig, did_you_mean
+from dataenv.errors import ConfigError
 from dataenv.evaluation import EvalReport
 from dataenv.operations import tool_schemas
 from dataenv.policy import Briefing
@@ -25,8 +27,8 @@ SHOWN_CHARS = 400
 """Of one row or question that the last operation has shown."""
 CASES_SHOWN = 4
 """Wrong answers in the text of a report."""
-LONGEST_TEXT, LONGEST_LIST = 400, 16
-"""Of a constrained answer's arguments: what is larger makes grammars slow."""
+LONGEST_TEXT = 400
+"""Of a constrained answer's arguments: what is longer makes grammars slow."""
 ASKS_TEACHER = frozenset({"generate", "label", "expand", "rewrite", "verify", "program"})
 NEEDS_ROWS = frozenset(
     {
@@ -48,10 +50,22 @@ class ToolAgent(Agent):
 
     What names no operation comes back to the model as text and costs nothing; what names one with wrong
     arguments goes to the environment, which reports it, charges it, and counts a step.
+
+    Raises:
+        ConfigError: See `Agent`; or it is to offer an operation that there is not.
     """
 
     name = "tool_agent"
     remembered = ("form", "notes", "done", "scores", "last", "trained")
+
+    def __init__(self, config: AgentConfig | None = None) -> None:
+        super().__init__(config)
+        known = [each["function"]["name"] for each in tool_schemas()]
+        for name in self.config.operations:
+            if name not in known:
+                raise ConfigError(
+                    f"agent.operations has no operation {name!r}{did_you_mean(name, known)}"
+                )
 
     def begin(self, briefing: Briefing) -> None:
         """Forgets everything."""
@@ -105,7 +119,7 @@ class ToolAgent(Agent):
     def _ending(self, report: EvalReport, offered: list[str]) -> dict[str, Any] | None:
         """What there is to do without asking, when a budget is used up."""
         left = _left(report)
-        if left["steps"] <= 2 and "train" in offered and left["steps"] > 1:
+        if left["steps"] == 2 and "train" in offered:
             return {"op": "train"}
         if left["steps"] <= 1 or left["trainings"] < 1 or not offered:
             return {"op": "submit"}
@@ -130,7 +144,7 @@ class ToolAgent(Agent):
         """The reply to a question in the first form that the server takes."""
         schemas = [each for each in tool_schemas() if each["function"]["name"] in offered]
         while True:
-            form = _form(self.form, schemas, _visible(report))
+            form = self._form(schemas, report)
             room = self.config.context_chars - len(json.dumps(form.get("tools", "")))
             system = self._system(schemas, room // 2)
             turn = self.fill("tool_turn", room - len(system), self._turn(report, complaint))
@@ -139,6 +153,26 @@ class ToolAgent(Agent):
             if not reply.refused:
                 return reply
             self.form = FORMS[FORMS.index(self.form) + 1]
+
+    def _form(self, schemas: list[dict[str, Any]], report: EvalReport) -> dict[str, Any]:
+        """The fields of a request that say how to answer."""
+        if self.form == "tools":
+            return {"tools": [_with_notes(each) for each in schemas]}
+        if self.form == "text":
+            return {}
+        looked_at = [entry[0] for entry in dict(report.effect).get("shown", ())]
+        cases = [dict(case)["id"] for case in report.bad_cases[:CASES_SHOWN]]
+        ids = list(dict.fromkeys([*looked_at, *cases]))
+        held = {
+            "array": {"type": "array", "items": {"enum": ids}, "maxItems": 16},
+            "topic": {"enum": ["", *self.briefing.task.topics]},
+            "notes": {"type": "string", "maxLength": min(1000, self.config.max_tokens // 2)},
+        }
+        if not ids:
+            del held["array"]
+        schema = {"anyOf": [_constrained(each["function"], held) for each in schemas]}
+        wanted = {"name": "operation", "schema": schema}
+        return {"response_format": {"type": "json_schema", "json_schema": wanted}}
 
     def _system(self, schemas: list[dict[str, Any]], room: int) -> str:
         limits = self.briefing.limits
@@ -184,23 +218,6 @@ def _shown(entry: tuple[str, ...]) -> str:
     return f"[{found}] {prompt} -> {answer} ({'; '.join(more)})"
 
 
-def _visible(report: EvalReport) -> list[str]:
-    """The ids that the question shows."""
-    shown = [entry[0] for entry in dict(report.effect).get("shown", ())]
-    return [*shown, *(dict(case)["id"] for case in report.bad_cases[:CASES_SHOWN])]
-
-
-def _form(name: str, schemas: list[dict[str, Any]], ids: list[str]) -> dict[str, Any]:
-    """The fields of a request that say how to answer; lists of ids are held to those given."""
-    if name == "tools":
-        return {"tools": [_with_notes(each) for each in schemas]}
-    if name == "schema":
-        schema = {"anyOf": [_constrained(each["function"], ids) for each in schemas]}
-        wanted = {"name": "operation", "schema": schema}
-        return {"response_format": {"type": "json_schema", "json_schema": wanted}}
-    return {}
-
-
 def _with_notes(schema: dict[str, Any]) -> dict[str, Any]:
     function = schema["function"]
     parameters = function["parameters"]
@@ -211,32 +228,35 @@ def _with_notes(schema: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _constrained(function: dict[str, Any], ids: list[str]) -> dict[str, Any]:
-    """The schema of one operation as a JSON object, small enough for a grammar."""
+def _constrained(function: dict[str, Any], held: dict[str, Any]) -> dict[str, Any]:
+    """The schema of one operation as a JSON object, small enough for a grammar.
+
+    Args:
+        function: The operation as a tool.
+        held: What topics, notes and lists of ids are held to; without ids there are no lists.
+    """
     parameters = function["parameters"]
-    arguments = {
-        name: _small(each, ids)
-        for name, each in parameters["properties"].items()
-        if each["type"] != "array" or ids
-    }
+    arguments = {}
+    for name, each in parameters["properties"].items():
+        if each["type"] == "array":
+            arguments |= {name: held["array"]} if "array" in held else {}
+        else:
+            arguments[name] = held[name] if name == "topic" else _small(each)
     return {
         "type": "object",
         "properties": {
             "op": {"enum": [function["name"]]},
             **arguments,
-            "notes": {"type": "string", "maxLength": LONGEST_TEXT},
+            "notes": held["notes"],
         },
         "required": ["op", *parameters["required"]],
         "additionalProperties": False,
     }
 
 
-def _small(schema: dict[str, Any], ids: list[str]) -> dict[str, Any]:
+def _small(schema: dict[str, Any]) -> dict[str, Any]:
     kept = {name: value for name, value in schema.items() if name not in ("description", "default")}
-    for name, most in (("maxLength", LONGEST_TEXT), ("maxItems", LONGEST_LIST)):
-        if name in kept:
-            kept[name] = min(kept[name], most)
-    return {**kept, "items": {"enum": ids}} if "items" in kept else kept
+    return {**kept, "maxLength": LONGEST_TEXT} if "maxLength" in kept else kept
 
 
 def _line(schema: dict[str, Any], words: bool) -> str:

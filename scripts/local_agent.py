@@ -2,6 +2,7 @@
 
     python scripts/local_agent.py --out records/local_agent.jsonl
     python scripts/local_agent.py --out records/local_agent.jsonl --table
+    python scripts/local_agent.py --demo docs/examples/agent.jsonl    # the episode of `make demo-agent`
 
 The model is SmolLM2-135M-Instruct (GGUF, by llama.cpp in this process, behind an endpoint on loopback),
 held to a schema. Budgets are small, four rows are enough for a training, and it may write, draw, check
@@ -12,12 +13,13 @@ kept in ``runs/local_agent``.
 from __future__ import annotations
 
 import argparse
+import shutil
 from pathlib import Path
 from typing import Any
 
 from dataenv.config import AgentConfig
 from dataenv.registry import env_config, make_policy
-from dataenv.runs.folder import is_unfinished
+from dataenv.runs.folder import TRANSCRIPT, is_unfinished
 from dataenv.runs.resumable import read_current, run_jobs
 from dataenv.runs.runner import run_to_folder
 from dataenv.runs.tables import markdown
@@ -30,6 +32,8 @@ RUNS = Path("runs/local_agent")
 EPISODES = (("Science", 0), ("Science", 1), ("Code", 0), ("Code", 1), ("Finance", 0))
 SIZES = ("calls=160", "min_rows=4", "trainings=2", "steps=12")
 OPERATIONS = ("generate", "draw", "verify", "dedup")
+DEMO = ("Science", 1)
+DEMO_SIZES = (*SIZES, "public=40", "reward=40", "private=120", "pool=120", "max_rows=48")
 PORT = 8765
 """Always the same, as a run goes on with the same endpoint only."""
 Job = tuple[str, int]
@@ -84,9 +88,16 @@ def table(records: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path("records/local_agent.jsonl"))
     parser.add_argument("--table", action="store_true", help="only print the table")
+    parser.add_argument("--demo", type=Path, help="play one small episode and write its transcript")
     arguments = parser.parse_args()
+    if arguments.demo:
+        folder = RUNS / "demo"
+        print(table(play(DEMO, folder, DEMO_SIZES)))
+        arguments.demo.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(next(folder.glob(f"*/{TRANSCRIPT}")), arguments.demo)
+        return
     done = {(each["domain"], each["seed"]) for each in read_current(arguments.out)}
     if not arguments.table:
         jobs = [job for job in EPISODES if job not in done]

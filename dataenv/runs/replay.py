@@ -24,8 +24,8 @@ from dataenv.teachers.base import CallError, ChatRequest, Completion
 from dataenv.teachers.broker import TEACHER, Expert, Patience
 from dataenv.teachers.ledger import Reply
 
-OF_THE_MACHINE = ("seconds", "versions", "placement", "quality")
-"""What of a result a replay need not meet."""
+NOT_COMPARED = ("seconds", "versions", "placement", "quality", "config")
+"""What of a result a replay need not meet: what it runs on, and what follows from the rest."""
 
 
 def replay(transcript: Transcript) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def _check(transcript: Transcript, policy: Any) -> None:
 
 
 def _kept(result: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in result.items() if name not in OF_THE_MACHINE}
+    return {name: value for name, value in result.items() if name not in NOT_COMPARED}
 
 
 def _compare(transcript: Transcript, record: dict[str, Any]) -> None:
@@ -104,19 +104,25 @@ def _compare(transcript: Transcript, record: dict[str, Any]) -> None:
 
 
 class _RecordedCache(Cache):
-    """A cache that knows the student's answers from a transcript."""
+    """A cache that has the student's answers from a transcript, in the order in which they were needed."""
 
     def __init__(self, transcript: Transcript) -> None:
         super().__init__()
-        self._lines = transcript.evaluations
+        self._lines = iter(transcript.evaluations)
+        self._recalled: dict[str, Any] = {}
 
-    def remember(self, key: str, make: Any) -> Any:
-        line = self._lines.get(key)
-        if line is None:
-            return super().remember(key, make)
-        if "scores" in line:
-            return super().remember(key, lambda: Scores.from_dict(line["scores"]))
-        return super().remember(key, lambda: Evaluation.from_dict(line["answers"]))
+    def recall(self, key: str, make: Any) -> Any:
+        """The answers of the next line; made anew if there is none."""
+        if key not in self._recalled:
+            line = next(self._lines, None)
+            self._recalled[key] = _answers(line) if line else make()
+        return self._recalled[key]
+
+
+def _answers(line: dict[str, Any]) -> Scores | Evaluation:
+    if "scores" in line:
+        return Scores.from_dict(line["scores"])
+    return Evaluation.from_dict(line["answers"])
 
 
 class _RecordedLedger:

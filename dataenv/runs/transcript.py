@@ -76,7 +76,7 @@ class Transcript:
         plan: What the episode was started with.
         exchanges: (key, reply) by the number of the question.
         calls: The teacher's lines by their key.
-        evaluations: The student's lines by their key.
+        evaluations: The student's lines, in order.
         steps: Lines of the steps, in order.
         result: Of the episode.
     """
@@ -85,7 +85,7 @@ class Transcript:
     plan: dict[str, Any] = field(default_factory=dict)
     exchanges: dict[int, tuple[str, Reply]] = field(default_factory=dict)
     calls: dict[str, dict[str, Any]] = field(default_factory=dict)
-    evaluations: dict[str, dict[str, Any]] = field(default_factory=dict)
+    evaluations: list[dict[str, Any]] = field(default_factory=list)
     steps: list[dict[str, Any]] = field(default_factory=list)
     result: dict[str, Any] = field(default_factory=dict)
 
@@ -103,7 +103,7 @@ class Transcript:
         elif kind == "call":
             self.calls[line["key"]] = line
         elif kind == "evaluation":
-            self.evaluations[line["key"]] = line
+            self.evaluations.append(line)
         elif kind == "step":
             self.steps.append({name: line[name] for name in STEP})
         elif kind == "end":
@@ -189,8 +189,8 @@ def _calls(store: RunStore) -> dict[int, list[dict[str, Any]]]:
 def _evaluation(store: RunStore, event: Event) -> dict[str, Any]:
     data = event.data
     if "scores" in data:
-        return {"key": data["key"], "scores": unpacked_scores(store, data["scores"])}
-    return {"key": data["key"], "answers": store.get(data["answers"])}
+        return {"scores": unpacked_scores(store, data["scores"])}
+    return {"answers": store.get(data["answers"])}
 
 
 def _step(event: Event) -> dict[str, Any]:

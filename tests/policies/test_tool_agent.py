@@ -7,7 +7,7 @@ import pytest
 from dataenv.policies.tool_agent import TRIES, ToolAgent
 
 from dataenv.config import AgentConfig
-from dataenv.errors import AgentUnavailable
+from dataenv.errors import AgentUnavailable, ConfigError
 from dataenv.policy import run_episode
 from tests.policies.scripted import following
 
@@ -55,8 +55,10 @@ def test_a_server_without_tools_is_asked_for_json_that_follows_a_schema(make_env
     assert actions(episode) == list(EPISODE)
     assert "tools" in server.bodies[0] and all("tools" not in body for body in server.bodies[1:])
     wanted = server.bodies[1]["response_format"]["json_schema"]["schema"]["anyOf"]
-    names = [each["properties"]["op"]["enum"][0] for each in wanted]
-    assert "generate" in names and "train" not in names
+    schemas = {each["properties"]["op"]["enum"][0]: each["properties"] for each in wanted}
+    assert "train" not in schemas
+    ids, topics = schemas["generate"]["examples"]["items"], schemas["draw"]["topic"]
+    assert all(each in server.questions[1] for each in [*ids["enum"], *topics["enum"]])
 
 
 def test_a_server_without_either_is_asked_for_json_in_its_text(make_env):
@@ -130,6 +132,19 @@ def test_used_up_budgets_end_the_episode_with_an_evaluation(make_env):
     episode, server, _ = play(make_env, [called(WRITE), look], calls=16, steps=4)
     offered = {each["function"]["name"] for each in server.bodies[1]["tools"]}
     assert not offered & {"generate", "verify"} and offered >= {"draw", "dedup", "train"}
+
+
+def test_only_the_operations_wanted_are_offered(make_env):
+    fields = {"operations": ("generate", "dedup")}
+    _, server, _ = play(make_env, [called(each) for each in EPISODE], fields)
+    offered = [{each["function"]["name"] for each in body["tools"]} for body in server.bodies]
+    assert offered == [
+        {"generate"},
+        {"generate", "dedup", "train"},
+        {"generate", "dedup", "submit"},
+    ]
+    with pytest.raises(ConfigError, match="Did you mean 'dedup'"):
+        ToolAgent(AgentConfig(model="m", operations=("dedupe",)))
 
 
 def test_notes_are_kept_and_replaced(make_env):
