@@ -171,7 +171,7 @@ def budget_left(report: EvalReport) -> dict[str, float]:
 def spread(items: Sequence[Item], count: int, draw: Callable[[], float]) -> list[Item]:
     """Items at random, as even over the topics as can be."""
     turns: dict[str, int] = {}
-    ranked = []
+    ranked: list[tuple[int, int, Item]] = []
     for item in sorted(items, key=lambda item: draw()):
         turns[item.topic] = turns.get(item.topic, 0) + 1
         ranked.append((turns[item.topic], len(ranked), item))

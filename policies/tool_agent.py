@@ -236,7 +236,7 @@ def _constrained(function: dict[str, Any], held: dict[str, Any]) -> dict[str, An
         held: What topics, notes and lists of ids are held to; without ids there are no lists.
     """
     parameters = function["parameters"]
-    arguments = {}
+    arguments: dict[str, Any] = {}
     for name, each in parameters["properties"].items():
         if each["type"] == "array":
             arguments |= {name: held["array"]} if "array" in held else {}

@@ -40,14 +40,18 @@ Job = tuple[str, int]
 
 
 def play(
-    job: Job, out: Path = RUNS, sizes: tuple[str, ...] = SIZES, student: str = "nano-a"
+    job: Job,
+    out: Path = RUNS,
+    sizes: tuple[str, ...] = SIZES,
+    student: str = "nano-a",
+    port: int = PORT,
 ) -> list[dict[str, Any]]:
     """One episode; its record."""
     domain, seed = job
     folder = out / f"{domain.lower()}-{seed}"
     model = GGUFModel(gguf_of(MODEL), context=4096, parallel=1)
     config = env_config(f"{domain}-fast-v0", sizes, split="test", student=student)
-    with serving(ChatServer(model.name, model.reply, PORT)) as server:
+    with serving(ChatServer(model.name, model.reply, port)) as server:
         agent = AgentConfig(
             model=model.name,
             base_url=server.url,

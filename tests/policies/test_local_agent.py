@@ -9,7 +9,7 @@ from dataenv.cli import main
 from dataenv.runs.replay import replay
 from dataenv.runs.resumable import read_records
 from dataenv.runs.transcript import read_transcript
-from scripts.local_agent import EPISODES, play
+from local_agent import EPISODES, play
 
 ROOT = Path(dataenv.__file__).parents[1]
 DEMO = ROOT / "docs" / "examples" / "agent.jsonl"
@@ -22,7 +22,7 @@ def test_a_small_model_plays_an_episode(tiny_path, tmp_path):
         *("calls=60", "min_rows=2", "max_rows=32", "trainings=1", "steps=5"),
         *("training.epochs=1", "decoding.max_new_tokens=8"),
     )
-    (record,) = play(("Science", 0), tmp_path, sizes, str(tiny_path))
+    (record,) = play(("Science", 0), tmp_path, sizes, str(tiny_path), port=0)
     assert record["agent"]["model"].startswith("SmolLM2") and record["agent"]["replies"] >= 3
     assert record["gain_points"] is not None
     replay(read_transcript(tmp_path / "science-0"))
