@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
+from local_agent import EPISODES, play
 
 import dataenv
 from dataenv.cli import main
 from dataenv.runs.replay import replay
 from dataenv.runs.resumable import read_records
 from dataenv.runs.transcript import read_transcript
-from local_agent import EPISODES, play
 
 ROOT = Path(dataenv.__file__).parents[1]
 DEMO = ROOT / "docs" / "examples" / "agent.jsonl"
