@@ -93,8 +93,9 @@ def _run_config(arguments: argparse.Namespace, started_with: dict[str, Any] | No
     return override(from_mapping(EnvConfig, mapping), arguments.set)
 
 
-def _chosen_fields(arguments: argparse.Namespace) -> dict[str, str]:
-    chosen = {name: getattr(arguments, name) for name in ("student", "teacher", "split")}
+def _chosen_fields(arguments: argparse.Namespace) -> dict[str, Any]:
+    names = ("student", "teacher", "split", "unsafe_no_sandbox")
+    chosen = {name: getattr(arguments, name) for name in names}
     return {name: value for name, value in chosen.items() if value is not None}
 
 
@@ -336,6 +337,12 @@ def _add_configuration(verb: argparse.ArgumentParser, source: Any) -> None:
     verb.add_argument("--student", help="a name, checkpoint folder or hub id")
     verb.add_argument("--teacher", help="a name; see `dataenv list`")
     verb.add_argument("--split", choices=("train", "validation", "test"), help="default: test")
+    verb.add_argument(
+        "--unsafe-no-sandbox",
+        action="store_true",
+        default=None,
+        help="run programs without isolation, with all your rights; marks the result",
+    )
     verb.add_argument(
         "--set",
         action="append",

@@ -182,7 +182,7 @@ class ProgramLimits:
     seconds: float = 600.0
     """Wall-clock."""
     memory_mb: int = 1024
-    """Of all its processes together; what several of them share counts for each."""
+    """Of all its processes together."""
     workspace_mb: int = 128
     """Of files in its folder; half as much in /tmp."""
     output_mb: int = 32

@@ -30,7 +30,7 @@ from dataenv.sandbox.seccomp import ARCHITECTURES
 OLDEST = (0, 8)
 """Version of bubblewrap; the first with --disable-userns."""
 LIMITS = ProgramLimits(seconds=20, memory_mb=512, workspace_mb=2, processes=16)
-REFUSED = ("unshare", "ptrace", "io_uring_setup", "process_vm_readv", "mount", "keyctl", "bpf")
+REFUSED = ("ptrace", "io_uring_setup", "process_vm_readv", "mount", "keyctl", "bpf")
 """System calls that are tried."""
 WAYS_OUT = {
     "uid map": (
@@ -49,27 +49,29 @@ WAYS_OUT = {
 
 
 @cache
-def sandbox_problem() -> str:
-    """Why programs cannot be isolated here, and what to do about it; empty: they can."""
+def sandbox_problem() -> SandboxUnavailable | None:
+    """Why programs cannot be isolated here, with what to do about it as the hint; None: they can."""
     try:
         _have_parts()
         open_ways = _attack()
     except SandboxUnavailable as error:
-        return str(error)
+        return error
     except OSError as error:
-        return f"the sandbox could not be tried: {error}."
+        return SandboxUnavailable(f"it could not be tried: {error}.")
     if open_ways:
-        return f"the sandbox does not hold: a program {'; '.join(open_ways)}. Update bubblewrap."
-    return ""
+        return SandboxUnavailable(
+            f"it does not hold: a program {'; '.join(open_ways)}.",
+            "Update bubblewrap and the kernel.",
+        )
+    return None
 
 
 def require_sandbox() -> None:
     """Raises `SandboxUnavailable` if programs cannot be isolated."""
     if problem := sandbox_problem():
         raise SandboxUnavailable(
-            f"programs cannot be isolated here: {problem}",
-            "Other operations go on. (Whoever runs this may allow programs without isolation by "
-            "unsafe_no_sandbox.)",
+            f"programs cannot be isolated here: {problem.message}",
+            f"{problem.hint} Other operations go on.",
         )
 
 
@@ -136,6 +138,7 @@ def _decoy() -> Iterator[dict[str, Any]]:
             "socket": f"{folder}/socket",
             "abstract": str(canary),
             "process": os.getpid(),
+            "unshare": calls["unshare"],
             "calls": {name: calls[name] for name in REFUSED},
             "folders": dict(launch.writable(LIMITS)),
             "processes": LIMITS.processes + 16,

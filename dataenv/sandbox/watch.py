@@ -104,8 +104,10 @@ class Watch:
         for each in held:
             with contextlib.suppress(psutil.Error):
                 each.kill()
-        psutil.wait_procs(held, timeout=GRACE_S)
         self.process.wait()
+        ends = time.monotonic() + GRACE_S
+        while any(map(_lives, held[1:])) and time.monotonic() < ends:
+            time.sleep(INTERVAL_S / 20)
 
     def _read(self, key: selectors.SelectorKey) -> None:
         read: Callable[[bytes], None] = key.data
@@ -145,26 +147,29 @@ class Watch:
         if time.monotonic() - self._began > limits.seconds:
             self._stop(TimeLimit(f"it ran longer than {limits.seconds:g} s"))
             return
-        tasks, memory, inside = self._held()
+        inside = self._inside()
+        tasks = sum(_figure(each.num_threads) for each in inside)
         if tasks > limits.processes:
             self._stop(ProcessLimit(f"it had more than {limits.processes} processes and threads"))
-        elif memory > limits.memory_mb * MB:
+        elif self._memory(inside) > limits.memory_mb * MB:
             self._stop(MemoryLimit(f"its processes held more than {limits.memory_mb} MB"))
-        elif self.isolated and inside and (full := self._full(inside)):
+        elif self.isolated and inside and (full := self._full(inside[0].pid)):
             self._stop(DiskFull(full))
 
-    def _held(self) -> tuple[int, int, int]:
-        """Processes and threads, bytes of memory, and the number of one of the processes."""
-        tasks, memory, newest = 0, 0, 0
-        for each in self._family()[2 if self.isolated else 0 :]:
-            with contextlib.suppress(psutil.Error), each.oneshot():
-                tasks += each.num_threads()
-                memory += each.memory_info().rss
-                newest = newest or each.pid
-        return tasks, memory, newest
+    def _memory(self, inside: list[psutil.Process]) -> int:
+        """Bytes that processes hold together. What they share is told apart if it matters, since that
+        takes longer."""
+        resident = sum(_figure(lambda each=each: each.memory_info().rss) for each in inside)
+        if resident <= self.limits.memory_mb * MB:
+            return resident
+        return sum(_figure(lambda each=each: each.memory_full_info().pss) for each in inside)
+
+    def _inside(self) -> list[psutil.Process]:
+        """The program's processes, without the two of bubblewrap's."""
+        return self._family()[2 if self.isolated else 0 :]
 
     def _family(self) -> list[psutil.Process]:
-        """The process and its descendants, oldest first; in bubblewrap the first two are its own."""
+        """The process and its descendants, oldest first."""
         try:
             first = psutil.Process(self.process.pid)
             return [first, *first.children(recursive=True)]
@@ -185,3 +190,16 @@ class Watch:
             if room.f_files - room.f_ffree > FILES:
                 return f"{name} holds more than {FILES} files"
         return ""
+
+
+def _lives(process: psutil.Process) -> bool:
+    """Whether a process is there and does anything."""
+    return bool(_figure(lambda: process.status() != psutil.STATUS_ZOMBIE))
+
+
+def _figure(figure: Callable[[], int]) -> int:
+    """A figure of a process; 0 if it is gone."""
+    try:
+        return figure()
+    except psutil.Error:
+        return 0

@@ -13,7 +13,8 @@ import socket
 with open("/in/decoy.json", encoding="utf-8") as file:
     DECOY = json.load(file)
 OURS = ("HOME", "TMPDIR", "PATH", "LANG", "PWD", "MALLOC_ARENA_MAX")
-UNSHARE_USER, TRACE_ME = 0x10000000, 0
+NEW_USER = 0x10000000
+ATTACH, NOBODY = 16, 0x7FFFFFFF
 
 
 def environments():
@@ -54,12 +55,19 @@ def signalling(process):
     return True
 
 
-def calling(number, *arguments):
-    """A system call that must be refused, not only fail."""
+def calling(number):
+    """A system call that must be refused, not only fail; of ptrace these would be the arguments."""
     library = ctypes.CDLL(None, use_errno=True)
-    ctypes.set_errno(0)
-    done = library.syscall(number, *arguments)
+    done = library.syscall(number, ATTACH, NOBODY)
     return done >= 0 or ctypes.get_errno() != errno.EPERM
+
+
+def nesting(number):
+    """A user namespace of its own, tried by a child."""
+    child = os.fork()
+    if not child:
+        os._exit(ctypes.CDLL(None).syscall(number, NEW_USER) == 0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def sharing():
@@ -97,7 +105,7 @@ def attempt(name, attack, *arguments):
     except OSError:
         return
     if found:
-        print(name if found is True else f"{name}: {found}", flush=True)
+        print(f"{name}: {found}" if isinstance(found, str) else name, flush=True)
 
 
 attempt("reads the environment of another process", environments)
@@ -116,7 +124,8 @@ attempt("sees a process of the host", signalling, DECOY["process"])
 attempt("holds a memory file", os.memfd_create, "x")
 attempt("shares anonymous memory", sharing)
 for name, number in DECOY["calls"].items():
-    attempt(f"calls {name}", calling, number, UNSHARE_USER if name == "unshare" else TRACE_ME)
+    attempt(f"calls {name}", calling, number)
+attempt("makes a user namespace", nesting, DECOY["unshare"])
 for path, size in DECOY["folders"].items():
     attempt(f"{path} has no limit", too_large, path, size)
 attempt("starts as many processes as it likes", forking, DECOY["processes"])
