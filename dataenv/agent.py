@@ -297,12 +297,15 @@ class Agent(Remembers):
     """
 
     name = "agent"
+    made_by: str
+    """The name that `make_policy` made it of."""
     package = "dataenv.policies"
 
     def __init__(self, config: AgentConfig | None = None) -> None:
         self.config = config or AgentConfig()
         self.model = LanguageModel(self.config)
         self.prompts = Prompts(self.package, self.config.prompts)
+        self.made_by = self.name
         if self.config.model:  # so that what different models achieve is not taken for the same
             self.name = f"{self.name}({public_name(self.config.model)})"
 

@@ -141,6 +141,7 @@ def make_policy(
         policy = made()
     else:
         policy = made(override(agent or AgentConfig(), assignments, "--agent"))
+        policy.made_by = name
     missing = [each for each in ("begin", "act") if not callable(getattr(policy, each, None))]
     if missing:
         raise ConfigError(f"{name} lacks the method {missing[0]!r}; see dataenv.Policy")

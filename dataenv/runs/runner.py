@@ -75,7 +75,8 @@ def run_to_folder(
         env.check(options)
     if hasattr(policy, "model"):
         policy.model.check()
-    plan = plan_of(config, made_by or policy.name, seed, options, settings_of(policy))
+    made_by = made_by or getattr(policy, "made_by", policy.name)
+    plan = plan_of(config, made_by, seed, options, settings_of(policy))
     with open_run(out, plan, resume) as store:
         if not store.last("end"):
             tracked = about_run(config, policy.name, "eval", seed=seed)
