@@ -18,7 +18,7 @@ from dataenv.lock import differences, name_of_worlds
 from dataenv.policy import begin_episode, play_on
 from dataenv.presets import EnvConfig
 from dataenv.registry import make_policy
-from dataenv.runs.runner import result_of, settings_of, told_by
+from dataenv.runs.runner import result_of, told_by
 from dataenv.runs.transcript import Transcript, reply_of, step_line
 from dataenv.teachers.base import CallError, ChatRequest, Completion
 from dataenv.teachers.broker import TEACHER, Expert, Patience
@@ -38,6 +38,7 @@ def replay(transcript: Transcript) -> dict[str, Any]:
         ReplayFault: A step or the result is another than was recorded.
         ConfigError: The episode was played in other worlds, or what it needs is not here.
     """
+    _check(transcript)
     plan = transcript.plan
     env = DataEnv(config=from_mapping(EnvConfig, plan["config"]))
     env.without_keys()
@@ -45,7 +46,6 @@ def replay(transcript: Transcript) -> dict[str, Any]:
     policy = make_policy(plan["policy"], agent=agent_of(plan.get("settings")))
     if hasattr(policy, "model"):
         policy.model.journal = Recorded(transcript.exchanges, str(transcript.source))
-    _check(transcript, policy)
     ledger = _RecordedLedger(transcript)
 
     def attach() -> None:
@@ -74,19 +74,12 @@ def replay(transcript: Transcript) -> dict[str, Any]:
     return result
 
 
-def _check(transcript: Transcript, policy: Any) -> None:
-    plan = transcript.plan
-    if plan["worlds"] not in (None, name_of_worlds()):
+def _check(transcript: Transcript) -> None:
+    worlds = transcript.plan["worlds"]
+    if worlds not in (None, name_of_worlds()):
         raise ConfigError(
-            f"{transcript.source} was played in the worlds {plan['worlds']}, these are "
+            f"{transcript.source} was played in the worlds {worlds}, these are "
             f"{name_of_worlds()}; replay it with the release that recorded it"
-        )
-    now = json.loads(json.dumps(settings_of(policy)))
-    changed = differences(plan.get("settings"), now)
-    if changed:
-        raise ConfigError(
-            f"{transcript.source} was played with other prompts than there are now: "
-            f"{'; '.join(changed)}"
         )
 
 
