@@ -6,7 +6,7 @@ TORCH ?= torch==2.13.0
 export OMP_WAIT_POLICY ?= PASSIVE
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: install system demo test test-full test-mcp2 fix check clean
+.PHONY: install system demo demo-agent test test-full test-mcp2 fix check clean
 
 install: $(VENV)/.installed
 
@@ -20,10 +20,15 @@ $(VENV)/.installed: pyproject.toml
 demo: install
 	$(BIN)/python scripts/demo.py
 
-# What the tests need of the system: strace counts what reaches the disk.
+# An episode whose controller was a language model, played again without it.
+demo-agent: install
+	$(BIN)/dataenv run --replay docs/examples/agent.jsonl
+
+# What the tests need of the system: strace counts what reaches the disk, bubblewrap isolates programs.
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 system:
 	command -v strace >/dev/null || $(SUDO) apt-get install -y strace
+	command -v bwrap >/dev/null || $(SUDO) apt-get install -y bubblewrap
 
 test: install system
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"

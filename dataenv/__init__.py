@@ -9,8 +9,11 @@ import gymnasium as gym
 __version__ = "0.1.0"
 
 _EXPORTS = {
+    "Agent": "dataenv.agent",
+    "AgentConfig": "dataenv.config",
     "DataEnv": "dataenv.env",
     "EnvConfig": "dataenv.presets",
+    "LanguageModel": "dataenv.agent",
     "OPERATIONS": "dataenv.operations",
     "Policy": "dataenv.policy",
     "env_config": "dataenv.registry",

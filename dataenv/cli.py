@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Runs one episode, or goes on with one."""
+    """Runs one episode, goes on with one, or replays one."""
+    from dataenv.agent import agent_of
     from dataenv.registry import make_policy
     from dataenv.runs.folder import CHANNEL, read_plan
     from dataenv.runs.runner import dry_run, run_to_folder
     from dataenv.runs.trackers import TRACKERS
 
+    if arguments.replay:
+        return _replay(arguments.replay)
     fresh: dict[str, Any] = {"seed": 0, "options": {}}
     plan = read_plan(arguments.resume) if arguments.resume else fresh
     if CHANNEL in plan:
@@ -40,7 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError("name who is to decide: --policy; see `dataenv list`")
     seed = plan["seed"] if arguments.seed is None else arguments.seed
     options = plan["options"] if arguments.target is None else {"target": arguments.target}
-    policy, out = make_policy(made_by), arguments.resume or arguments.out
+    agent = None if arguments.policy else agent_of(plan.get("settings"))
+    policy, out = make_policy(made_by, arguments.agent, agent), arguments.resume or arguments.out
     result = run_to_folder(
         config,
         policy,
@@ -106,6 +110,20 @@ def _action(text: str) -> Any:
         ) from error
 
 
+def _replay(source: Path) -> int:
+    """Plays a recorded episode again, and prints its result."""
+    from dataenv.runs.replay import replay
+    from dataenv.runs.transcript import read_transcript
+
+    transcript = read_transcript(source)
+    result = replay(transcript)
+    for step in transcript.steps:
+        print(f"{step['step']:3d}. {json.dumps(step['action'])[:100]}")
+    print(summary(result))
+    print(f"as it was recorded: {len(transcript.steps)} steps, no model was asked")
+    return 0
+
+
 def sweep(arguments: argparse.Namespace) -> int:
     """Runs what is left of a sweep; 1 if an episode failed."""
     from dataenv.runs.sweep import read_sweep, run_sweep
@@ -130,8 +148,9 @@ def _run_config(arguments: argparse.Namespace, started_with: dict[str, Any] | No
     return override(from_mapping(EnvConfig, mapping), arguments.set)
 
 
-def _chosen_fields(arguments: argparse.Namespace) -> dict[str, str]:
-    chosen = {name: getattr(arguments, name) for name in ("student", "teacher", "split")}
+def _chosen_fields(arguments: argparse.Namespace) -> dict[str, Any]:
+    names = ("student", "teacher", "split", "unsafe_no_sandbox")
+    chosen = {name: getattr(arguments, name) for name in names}
     return {name: value for name, value in chosen.items() if value is not None}
 
 
@@ -415,7 +434,7 @@ def tools(arguments: argparse.Namespace) -> int:
 def names(arguments: argparse.Namespace) -> int:
     """Lists what goes by name."""
     from dataenv.presets import PRESETS
-    from dataenv.registry import policy_table
+    from dataenv.registry import agent_table, policy_table
     from dataenv.students import STUDENTS
     from dataenv.students.fetch import ORIGINS
     from dataenv.teachers import TEACHERS
@@ -423,6 +442,7 @@ def names(arguments: argparse.Namespace) -> int:
     tables = {
         "tasks": PRESETS,
         "policies": policy_table(),
+        "policies that ask a language model": agent_table(),
         "students": {**STUDENTS, **ORIGINS},
         "teachers": TEACHERS,
     }
@@ -437,6 +457,12 @@ def _add_configuration(verb: argparse.ArgumentParser, source: Any) -> None:
     verb.add_argument("--student", help="a name, checkpoint folder or hub id")
     verb.add_argument("--teacher", help="a name; see `dataenv list`")
     verb.add_argument("--split", choices=("train", "validation", "test"), help="default: test")
+    verb.add_argument(
+        "--unsafe-no-sandbox",
+        action="store_true",
+        default=None,
+        help="run programs without isolation, with all your rights; marks the result",
+    )
     verb.add_argument(
         "--set",
         action="append",
@@ -470,7 +496,16 @@ def parser() -> argparse.ArgumentParser:
     what = one.add_mutually_exclusive_group()
     what.add_argument("--config", type=Path, help="a YAML file: task, and fields to change")
     _add_configuration(one, what)
-    one.add_argument("--policy", help="a name, or path/to/file.py:ClassName")
+    one.add_argument(
+        "--policy", help="a name, path/to/file.py:ClassName, or a YAML file: policy, model, ..."
+    )
+    one.add_argument(
+        "--agent",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="the language model that the policy asks: model=..., base_url=..., temperature=...",
+    )
     one.add_argument("--seed", type=int, help="default: 0")
     where = one.add_mutually_exclusive_group()
     where.add_argument(
@@ -481,6 +516,12 @@ def parser() -> argparse.ArgumentParser:
     )
     where.add_argument(
         "--resume", type=Path, metavar="DIR", help="go on with the run there that was cut off"
+    )
+    where.add_argument(
+        "--replay",
+        type=Path,
+        metavar="PATH",
+        help="play a recorded episode again, from a run's folder or transcript; needs no key",
     )
     one.add_argument("--target", type=int, help="a target's number; drawn from the seed if absent")
     one.add_argument(

@@ -12,11 +12,13 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from dataenv.errors import ConfigError, UnknownNameError
 
 T = TypeVar("T")
+TAPE_MODES = ("cache", "record", "replay")
+"""cache: only what is not on a tape is asked for; record: all is; replay: nothing is."""
 
 
 def require(condition: bool, name: str, value: Any, wanted: str) -> None:
@@ -93,6 +95,8 @@ class DecodingConfig:
 class EndpointConfig:
     """Where a model is served, and how it is asked."""
 
+    _where: ClassVar[str] = "endpoint"
+
     model: str = ""
     """The model's name there."""
     base_url: str = ""
@@ -117,9 +121,81 @@ class EndpointConfig:
 
     def __post_init__(self) -> None:
         for name in ("concurrency", "attempts", "max_tokens"):
-            require(getattr(self, name) >= 1, f"endpoint.{name}", getattr(self, name), "at least 1")
+            value = getattr(self, name)
+            require(value >= 1, f"{self._where}.{name}", value, "at least 1")
         for name in ("timeout_s", "deadline_s"):
-            require(getattr(self, name) > 0, f"endpoint.{name}", getattr(self, name), "above 0")
+            require(
+                getattr(self, name) > 0, f"{self._where}.{name}", getattr(self, name), "above 0"
+            )
+
+
+ANSWER_FORMS = ("auto", "tools", "schema", "text")
+"""How a language model names an operation: as a tool call; as JSON that the server constrains to a
+schema; as JSON in its text. auto tries them in this order as the server takes them."""
+
+
+@dataclass(frozen=True)
+class AgentConfig(EndpointConfig):
+    """The language model of a controller: where it is served, and how it is asked."""
+
+    _where: ClassVar[str] = "agent"
+
+    timeout_s: float = 600.0
+    """For one attempt."""
+    max_tokens: int = 8192
+    """Longest reply."""
+    context_chars: int = 60_000
+    """Characters of a question at most, its tools included, however long the episode."""
+    answers: str = "auto"
+    """How operations are named: auto, tools, schema or text; see `ANSWER_FORMS`."""
+    operations: tuple[str, ...] = ()
+    """Operations that a tool-calling model is offered beside train and submit; none: all."""
+    prompts: str = ""
+    """A folder with prompts that replace those of the same name; empty: none."""
+    omit: tuple[str, ...] = ()
+    """Fields of the body that the server refuses: max_tokens, temperature."""
+    tape: str = ""
+    """A file that keeps the model's replies; empty: none."""
+    tape_mode: str = "cache"
+    """cache, record, or replay, which needs no server; see `dataenv.teachers.tape`."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(
+            self.context_chars >= 1000, "agent.context_chars", self.context_chars, "1000 or more"
+        )
+        require(
+            self.answers in ANSWER_FORMS, "agent.answers", self.answers, ", ".join(ANSWER_FORMS)
+        )
+        require(
+            self.tape_mode in TAPE_MODES, "agent.tape_mode", self.tape_mode, ", ".join(TAPE_MODES)
+        )
+        known = ("max_tokens", "temperature")
+        for name in self.omit:
+            require(name in known, "agent.omit", name, " or ".join(known))
+
+
+@dataclass(frozen=True)
+class ProgramLimits:
+    """What one program may use; see ``docs/PROGRAMS.md``."""
+
+    seconds: float = 600.0
+    """Wall-clock."""
+    memory_mb: int = 1024
+    """Of all its processes together."""
+    workspace_mb: int = 128
+    """Of files in its folder; half as much in /tmp."""
+    output_mb: int = 32
+    """Of what it prints."""
+    processes: int = 64
+    """Processes and threads at a time."""
+
+    def __post_init__(self) -> None:
+        require(self.seconds > 0, "program.seconds", self.seconds, "above 0")
+        require(self.processes >= 4, "program.processes", self.processes, "at least 4")
+        for name, low in (("memory_mb", 64), ("workspace_mb", 2), ("output_mb", 1)):
+            value = getattr(self, name)
+            require(value >= low, f"program.{name}", value, f"at least {low}")
 
 
 def from_mapping(cls: type[T], data: Mapping[str, Any], path: str = "") -> T:
@@ -160,8 +236,13 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
     return value
 
 
-def override(config: T, assignments: Sequence[str]) -> T:
+def override(config: T, assignments: Sequence[str], option: str = "--set") -> T:
     """Applies ``key=value`` assignments; values are read as YAML.
+
+    Args:
+        config: What is changed, in a copy.
+        assignments: The changes.
+        option: Where they are from, for messages.
 
     Raises:
         ConfigError: An assignment has no ``=``, or its value is wrong.
@@ -173,11 +254,11 @@ def override(config: T, assignments: Sequence[str]) -> T:
     for assignment in assignments:
         key, mark, text = assignment.partition("=")
         if not mark:
-            raise ConfigError(f"--set needs key=value, got {assignment!r}")
+            raise ConfigError(f"{option} needs key=value, got {assignment!r}")
         try:
             value = yaml.safe_load(text)
         except yaml.YAMLError as error:
-            raise ConfigError(f"--set {assignment!r}: the value is no YAML") from error
+            raise ConfigError(f"{option} {assignment!r}: the value is no YAML") from error
         if isinstance(value, str):  # YAML 1.1 reads 1e-3 as text
             with contextlib.suppress(ValueError):
                 value = float(value)

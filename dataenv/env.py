@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import sys
 import time
 from dataclasses import asdict
 from functools import cached_property
@@ -20,8 +22,10 @@ from dataenv.hashing import digest
 from dataenv.laboratory import Cache, Laboratory
 from dataenv.observation import observation_space, to_observation, write_report
 from dataenv.operations import OPERATIONS, Tools, parse_action
+from dataenv.operations.base import Programs
 from dataenv.presets import SPLITS, EnvConfig
 from dataenv.rows import WorkingSet
+from dataenv.sandbox.check import sandbox_problem
 from dataenv.spaces import BRIEFS, OperationSpace
 from dataenv.statistics import Difference, Interval, excess, paired_bootstrap
 from dataenv.students import student_of
@@ -82,6 +86,8 @@ class DataEnv(gym.Env):
             raise ConfigError(f"give config or fields, not both: {', '.join(fields)}")
         if render_mode not in (None, "ansi"):
             raise ConfigError(f"render_mode must be 'ansi' or None, got {render_mode!r}")
+        if self.config.unsafe_no_sandbox:
+            sys.stderr.write(UNSAFE)
         self.render_mode = render_mode
         self.action_space: OperationSpace = OperationSpace()
         self.observation_space = observation_space()
@@ -89,6 +95,7 @@ class DataEnv(gym.Env):
         self._state: EpisodeState | None = None
         self._choice: int | None = None
         self._cache = cache or Cache()
+        self._keyless = False
         self.broker: Broker
         self.outcome: Outcome | None = None
         self.seconds = {"train": 0.0, "decode": 0.0, "teacher": 0.0}
@@ -105,12 +112,17 @@ class DataEnv(gym.Env):
         self.seconds.update(dict.fromkeys(self.seconds, 0.0))
         target, rates = self._read_options(options or {})
         key = digest("episode", int(self.np_random.integers(2**62)))
-        self._begin(EpisodeState(target=target, key=key), rates)
+        flags = ("unisolated",) if self.config.unsafe_no_sandbox else ()
+        self._begin(EpisodeState(target=target, key=key, flags=flags), rates)
         return self._observation(), self._info()
 
     def keep_in(self, cache: Cache) -> None:
         """Has what is made from now on kept in another cache; before the first `reset`."""
         self._cache = cache
+
+    def without_keys(self) -> None:
+        """Has endpoints need no keys, for a replay in which nobody is asked; before the first `reset`."""
+        self._keyless = True
 
     def check(self, options: dict[str, Any] | None = None) -> None:
         """Finds out whether an episode can begin, and begins none.
@@ -129,18 +141,25 @@ class DataEnv(gym.Env):
         state.step += 1
         calls = self.broker.used
         reward, effect = 0.0, None
+        # the training of what a program has just handed in belongs to the program's attempt
+        handed_in = bool(state.effect and state.effect.attempt)
         state.error, state.effect = "", None
         try:
             operation, arguments = parse_action(action, OPERATIONS)
-            state.attempts += operation.name == "train" and self._trainings_left > 0
+            trains = operation.name == "train" and self._trainings_left > 0
+            state.attempts += trains and not handed_in
             working_set, effect = operation.run(arguments, state.rows, self._tools())
         except InvalidAction as error:
             state.error = str(error)
             reward -= self.config.invalid_penalty
         else:
             state.rows, state.effect = working_set, effect
+            if effect.attempt is not None:
+                state.attempts += 1
+                state.successful += effect.attempt
             if effect.trains:
                 reward += self._evaluate_set()
+                state.successful += self._was_valid(state) and not handed_in
         reward -= self._cost(self.broker.used - calls, bool(effect and effect.trains))
         state.seconds += time.monotonic() - began
         terminated = bool(effect and effect.submits)
@@ -232,7 +251,7 @@ class DataEnv(gym.Env):
 
     @cached_property
     def _world(self) -> World:
-        return open_world(self.config)
+        return open_world(self.config, self._keyless)
 
     @property
     def student(self) -> Student:
@@ -327,6 +346,7 @@ class DataEnv(gym.Env):
         mask["draw"] = bool(self.task.pool)
         mask["label"] &= bool(self.task.seeds)
         mask["revert"] = bool(state.evaluated)
+        mask["program"] = self.config.unsafe_no_sandbox or not sandbox_problem()
         return mask
 
     # -- inside ---------------------------------------------------------------------------------
@@ -395,9 +415,13 @@ class DataEnv(gym.Env):
     def _trainings_left(self) -> int:
         return self.config.trainings - self._need_state().trainings
 
+    @property
+    def _seconds_left(self) -> float:
+        limit = self.config.wall_clock_s
+        return math.inf if limit is None else limit - self._need_state().seconds
+
     def _out_of_steps(self) -> bool:
-        state, limit = self._need_state(), self.config.wall_clock_s
-        return state.step >= self.config.steps or (limit is not None and state.seconds >= limit)
+        return self._need_state().step >= self.config.steps or self._seconds_left <= 0
 
     def _ended_by(self) -> str:
         return "steps" if self._need_state().step >= self.config.steps else "wall_clock"
@@ -429,6 +453,12 @@ class DataEnv(gym.Env):
             count_tokens=self.student.count_tokens,
             key=state.key,
             step=state.step,
+            programs=Programs(
+                self.config.program,
+                self.config.calls_per_program,
+                self._seconds_left,
+                not self.config.unsafe_no_sandbox,
+            ),
         )
 
     def _evaluate_set(self) -> float:
@@ -437,10 +467,13 @@ class DataEnv(gym.Env):
         state.trainings += 1
         before = (state.evaluated[-1] if state.evaluated else self._base).reward.score
         scores = self._laboratory.scores(state.rows)
-        used = min(len(state.rows), self.config.max_rows) - len(scores.dropped)
-        state.successful += used >= self.config.min_rows
         state.evaluated.append(scores)
         return scores.reward.score - before if self.config.reward_mode == "dense" else 0.0
+
+    def _was_valid(self, state: EpisodeState) -> bool:
+        """Whether the set that was just trained on had enough rows that could be."""
+        dropped = len(state.evaluated[-1].dropped)
+        return min(len(state.rows), self.config.max_rows) - dropped >= self.config.min_rows
 
     def _best(self) -> int | None:
         """The best evaluated set by public score, the earliest on ties."""
@@ -550,6 +583,10 @@ class DataEnv(gym.Env):
         return {"report": self.report} | ({"outcome": self.outcome} if self.outcome else {})
 
 
+UNSAFE = (
+    "WARNING: unsafe_no_sandbox: programs run WITHOUT ISOLATION, with all rights of this user: files, "
+    "keys, network. The result is marked as unisolated and is not ranked.\n"
+)
 PUBLIC_GAP_LEVEL = 0.01
 """The p-value of a public score's lead below which an episode is flagged."""
 

@@ -31,6 +31,34 @@ class BudgetExhausted(InvalidAction):
     """The operation needs more of a budget than is left."""
 
 
+class SandboxUnavailable(InvalidAction):
+    """Programs cannot be isolated on this machine, so that none is run."""
+
+
+class LimitReached(DataEnvError):
+    """A program was stopped at one of its limits. Becomes part of an observation."""
+
+
+class TimeLimit(LimitReached):
+    """It ran too long."""
+
+
+class MemoryLimit(LimitReached):
+    """Its processes held too much memory together."""
+
+
+class ProcessLimit(LimitReached):
+    """It had too many processes and threads."""
+
+
+class DiskFull(LimitReached):
+    """It filled one of its folders."""
+
+
+class OutputLimit(LimitReached):
+    """It printed too much."""
+
+
 class EnvironmentFault(DataEnvError, RuntimeError):
     """The environment itself failed (teacher down, training crashed). Never a reward."""
 
@@ -41,6 +69,14 @@ class TeacherUnavailable(EnvironmentFault):
 
 class StudentUnavailable(EnvironmentFault):
     """A served student did not answer, after all retries."""
+
+
+class AgentUnavailable(EnvironmentFault):
+    """The language model that a controller asks did not answer, after all retries."""
+
+
+class ReplayFault(EnvironmentFault):
+    """A replay went another way than what was recorded."""
 
 
 class CacheMiss(EnvironmentFault):

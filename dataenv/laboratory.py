@@ -49,6 +49,10 @@ class Cache:
         self.entries.move_to_end(key)
         return self.entries[key]
 
+    def recall(self, key: str, make: Callable[[], T]) -> T:
+        """The same for a student's answers, which a replay has on record."""
+        return self.remember(key, make)
+
     def _is_full(self) -> bool:
         held = sum(getattr(each, "nbytes", 0) for each in self.entries.values())
         return len(self.entries) > self.size or held > self.nbytes
@@ -113,14 +117,14 @@ class Laboratory:
 
     def base_scores(self) -> Scores:
         """Scores of the base."""
-        return self._cache.remember(digest("base", self._settings), lambda: self._examine(BASE))
+        return self._cache.recall(digest("base", self._settings), lambda: self._examine(BASE))
 
     def scores(self, rows: WorkingSet) -> Scores:
         """Scores of the student of a set."""
         screened = self._screened(rows)
         used = screened.kept
         key = digest("scores", self._settings, used.digest, self.key)
-        found = self._cache.remember(key, lambda: self._examine(self._fit(used)))
+        found = self._cache.recall(key, lambda: self._examine(self._fit(used)))
         return dataclasses.replace(
             found,
             rows=rows,
@@ -132,7 +136,7 @@ class Laboratory:
     def private(self, rows: WorkingSet | None) -> Evaluation:
         """The private items, asked of the student of a set, or of the base."""
         used = WorkingSet() if rows is None else self.training_rows(rows)[0]
-        return self._cache.remember(
+        return self._cache.recall(
             digest("private", self._settings, used.digest, self.key if len(used) else "base"),
             lambda: self._ask(self._fit(used), (self.task.private, self.task.grader))[0],
         )

@@ -10,7 +10,7 @@ from dataenv.config import EndpointConfig
 from dataenv.presets import EnvConfig
 
 _PATHS = ("domain", "student")
-_MACHINE = ("tape", "tape_mode")
+_MACHINE = ("tape", "tape_mode", "unsafe_no_sandbox")
 
 
 def public_name(name: str) -> str:

@@ -146,7 +146,7 @@ class Episode:
     steps: list[dict[str, Any]] = field(repr=False)
 
 
-LIMITS = ("calls", "trainings", "steps", "min_rows", "max_rows")
+LIMITS = ("calls", "calls_per_program", "trainings", "steps", "min_rows", "max_rows")
 
 
 def briefing_of(env: DataEnv, seed: int) -> Briefing:

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from dataenv.config import DecodingConfig, EndpointConfig, TrainingConfig, require
-from dataenv.teachers.tape import MODES
+from dataenv.config import (
+    TAPE_MODES,
+    DecodingConfig,
+    EndpointConfig,
+    ProgramLimits,
+    TrainingConfig,
+    require,
+)
 
 SPLITS = {
     "train": range(0, 10**6),
@@ -51,6 +57,8 @@ class EnvConfig:
     """Rows that training uses; the rest is ignored."""
     calls: int = 480
     """Teacher calls; 0: there is no teacher."""
+    calls_per_program: int = 0
+    """Of these, what one program may spend; 0: all that are left."""
     trainings: int = 6
     """Trainings."""
     steps: int = 60
@@ -77,6 +85,10 @@ class EnvConfig:
     student_endpoint: EndpointConfig = field(default_factory=EndpointConfig)
     """Where the student is served with its adapters (see `dataenv.students.served`); without a
     base_url it answers in this process."""
+    program: ProgramLimits = field(default_factory=ProgramLimits)
+    """What a program may use besides calls."""
+    unsafe_no_sandbox: bool = False
+    """Whether programs run without isolation, with all that this user may do; marks the result."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
     """How the student is trained."""
     decoding: DecodingConfig = field(default_factory=DecodingConfig)
@@ -90,7 +102,9 @@ class EnvConfig:
             self.reward_mode,
             "'dense' or 'final'",
         )
-        require(self.tape_mode in MODES, "tape_mode", self.tape_mode, "cache, record or replay")
+        require(
+            self.tape_mode in TAPE_MODES, "tape_mode", self.tape_mode, "cache, record or replay"
+        )
         for name in ("public", "private", "min_rows", "trainings", "steps", "threads"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         for name in (
@@ -98,6 +112,7 @@ class EnvConfig:
             "seeds",
             "pool",
             "calls",
+            "calls_per_program",
             "retention",
             "cost_weight",
             "invalid_penalty",
@@ -141,6 +156,8 @@ PAPER = {
         max_tokens=2048,
     ),
     "decoding": DecodingConfig(max_new_tokens=2048, batch_size=16),
+    "calls_per_program": 5_000,
+    "program": ProgramLimits(seconds=10_800.0),
 }
 """The setting of arXiv 2605.30407, with all items of a benchmark."""
 

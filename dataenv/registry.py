@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dataenv.config import did_you_mean, from_mapping, override
+from dataenv.config import AgentConfig, did_you_mean, from_mapping, override
 from dataenv.errors import ConfigError, UnknownNameError
 from dataenv.presets import PRESETS, EnvConfig
 from dataenv.world import folder_fields
@@ -99,26 +99,74 @@ def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def policy_table() -> dict[str, Any]:
-    """All controllers that come with the package, by name."""
+    """The controllers that come with the package and need nothing else, by name."""
     from dataenv.baselines import BASELINES
     from dataenv.policies import POLICIES
 
     return {**POLICIES, **BASELINES}
 
 
-def make_policy(name: str) -> Any:
-    """A controller by name, or from a file: ``path/to/file.py:ClassName``.
+def agent_table() -> dict[str, Any]:
+    """Those that ask a language model, by name."""
+    from dataenv.policies import AGENTS
+
+    return dict(AGENTS)
+
+
+def make_policy(
+    name: str, assignments: Sequence[str] = (), agent: AgentConfig | None = None
+) -> Any:
+    """A controller by name; from a file, ``path/to/file.py:ClassName``; or as a YAML file says, which
+    has the keys ``policy``, one of the former, and those of `AgentConfig`.
+
+    Args:
+        name: Of the controller.
+        assignments: ``key=value`` overrides of the language model that it asks.
+        agent: The language model, instead of what a YAML file says.
 
     Raises:
         UnknownNameError: There is no such controller.
-        ConfigError: The file or the class in it cannot be used.
+        ConfigError: The file or the class in it cannot be used, or it asks no language model.
     """
+    if name.endswith((".yaml", ".yml")):
+        name, own = _agent_file(Path(name))
+        agent = agent or own
+
+    from dataenv.agent import Agent
+
+    made = _named(name)
+    if not (isinstance(made, type) and issubclass(made, Agent)):
+        if assignments or agent:
+            raise ConfigError(f"the policy {name!r} asks no language model; leave out --agent")
+        policy = made()
+    else:
+        policy = made(override(agent or AgentConfig(), assignments, "--agent"))
+        policy.made_by = name
+    missing = [each for each in ("begin", "act") if not callable(getattr(policy, each, None))]
+    if missing:
+        raise ConfigError(f"{name} lacks the method {missing[0]!r}; see dataenv.Policy")
+    if not hasattr(policy, "name"):
+        policy.name = name.rsplit(":", 1)[-1]
+    return policy
+
+
+def _agent_file(path: Path) -> tuple[str, AgentConfig | None]:
+    """The name of the policy in a YAML file, and its language model, if it names one."""
+    content = read_yaml(path)
+    name = content.pop("policy", None)
+    if not isinstance(name, str) or name.endswith((".yaml", ".yml")):
+        raise ConfigError(f"{path} must be a mapping with a policy, e.g. tool_agent; got {name!r}")
+    return name, from_mapping(AgentConfig, content) if content else None
+
+
+def _named(name: str) -> Any:
+    """The class of a controller, or what else makes one."""
     if ":" in name:
         return _from_file(*name.rsplit(":", 1))
-    table = policy_table()
+    table = {**policy_table(), **agent_table()}
     if name not in table:
         raise UnknownNameError(f"unknown policy {name!r}{did_you_mean(name, list(table))}")
-    return table[name]()
+    return table[name]
 
 
 def _from_file(path: str, attribute: str) -> Any:
@@ -131,12 +179,4 @@ def _from_file(path: str, attribute: str) -> Any:
     made = getattr(module, attribute, None)
     if made is None:
         raise ConfigError(f"{path} defines no {attribute!r}")
-    policy = made()
-    missing = [each for each in ("begin", "act") if not callable(getattr(policy, each, None))]
-    if missing:
-        raise ConfigError(
-            f"{attribute} in {path} lacks the method {missing[0]!r}; see dataenv.Policy"
-        )
-    if not hasattr(policy, "name"):
-        policy.name = attribute
-    return policy
+    return made

@@ -38,7 +38,8 @@ class OperationSpace(Space[dict[str, Any]]):
         """A valid operation, drawn uniformly by name.
 
         Args:
-            mask: Names of the operations to draw from; None means all.
+            mask: Names of the operations to draw from; None means all but ``program``, as there is
+                no telling what a random program would be. Asked for, it is one that changes nothing.
             probability: Not supported.
 
         Raises:
@@ -46,7 +47,11 @@ class OperationSpace(Space[dict[str, Any]]):
         """
         if probability is not None:
             raise ValueError("OperationSpace.sample takes no probability; give a mask of names")
-        names = [name for name in OPERATIONS if mask is None or name in mask]
+        names = [
+            name
+            for name, entry in OPERATIONS.items()
+            if (entry.sampled if mask is None else name in mask)
+        ]
         if not names:
             raise ValueError(
                 f"the mask {mask!r} names no operation; known: {', '.join(OPERATIONS)}"
@@ -63,6 +68,8 @@ class OperationSpace(Space[dict[str, Any]]):
 
     def _sample_field(self, hint: Any, each: dataclasses.Field) -> Any:
         meta = each.metadata
+        if meta["sample"] is not None:
+            return meta["sample"]
         optional = typing.get_origin(hint) in (types.UnionType, typing.Union)
         if optional or typing.get_origin(hint) is tuple:
             return None  # ids belong to an episode; the default is always valid

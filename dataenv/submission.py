@@ -9,6 +9,7 @@ from typing import Any
 from dataenv.errors import ConfigError
 from dataenv.rows import Provenance, Row, WorkingSet
 from dataenv.tasks.folder import ROW, listed, once, wrong_fields
+from dataenv.teachers.parsing import STRICT, BadReply
 
 SUBMISSION, SUBMISSION_ROWS = "submission.json", "submission_rows.jsonl"
 """Their files in a run folder."""
@@ -54,6 +55,35 @@ def _known_fields(entry: Any) -> Any:
     required, optional = ROW
     held = {name: entry[name] for name in (*required, *optional) if name in entry}
     return {name: value for name, value in held.items() if name in required or value is not None}
+
+
+class BadRow(ValueError):
+    """A line that holds no row; the message says why."""
+
+
+LONGEST_LINE = 64 << 10
+"""Bytes of a row."""
+
+
+def read_entry(line: bytes, origin: Provenance) -> Row:
+    """The row of one line of JSON; fields that no entry needs are left out.
+
+    Raises:
+        BadRow: There is none.
+    """
+    if len(line) > LONGEST_LINE:
+        raise BadRow(f"longer than {LONGEST_LINE} bytes")
+    try:
+        entry = _known_fields(STRICT.decode(line.decode("utf-8")))
+    except UnicodeDecodeError as error:
+        raise BadRow("is not UTF-8") from error
+    except BadReply as error:
+        raise BadRow(str(error)) from error
+    except (ValueError, RecursionError) as error:
+        raise BadRow(f"is not JSON: {getattr(error, 'msg', type(error).__name__)}") from error
+    for name, reason in wrong_fields(entry, ROW):
+        raise BadRow(f"{name} {reason}")
+    return Row(entry["instruction"], entry.get("input", ""), entry["output"], origin)
 
 
 def write_rows(path: Path, rows: WorkingSet) -> None:

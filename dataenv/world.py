@@ -45,18 +45,22 @@ def is_folder(domain: str) -> bool:
     return domain not in known and ("/" in domain or Path(domain).is_dir())
 
 
-def open_world(config: EnvConfig) -> World:
+def open_world(config: EnvConfig, keyless: bool = False) -> World:
     """The world of a configuration.
+
+    Args:
+        config: Of the environment.
+        keyless: A served teacher will not be asked, and needs no key.
 
     Raises:
         UnknownNameError: There is no such domain.
         ConfigError: Something is wrong with a task folder.
     """
     if is_folder(config.domain):
-        return _folder_world(config)
+        return _folder_world(config, keyless)
     if config.domain in BENCHMARK_IDS.values():
-        return _benchmark_world(config)
-    return _procedural_world(config)
+        return _benchmark_world(config, keyless)
+    return _procedural_world(config, keyless)
 
 
 def task_of(config: EnvConfig, number: int) -> Task:
@@ -86,13 +90,13 @@ def _only(task: Task) -> Callable[[int], Task]:
     return lambda number: task
 
 
-def _procedural_world(config: EnvConfig) -> World:
+def _procedural_world(config: EnvConfig, keyless: bool) -> World:
     from dataenv.tasks.procedural.targets import get_domain
     from dataenv.teachers.procedural import ProceduralTeacher, experts_of, profile_of
 
     domain = get_domain(config.domain)
     if config.teacher == SERVED:
-        return World(SPLITS, _tasks(config), _served(config))
+        return World(SPLITS, _tasks(config), _served(config, keyless))
 
     def teachers(key: str, rates: Mapping[str, float]) -> Teachers:
         teacher = ProceduralTeacher(domain, profile_of(key, **rates))
@@ -101,13 +105,13 @@ def _procedural_world(config: EnvConfig) -> World:
     return World(SPLITS, _tasks(config), teachers)
 
 
-def _benchmark_world(config: EnvConfig) -> World:
-    teachers = _other_teachers(config)
+def _benchmark_world(config: EnvConfig, keyless: bool) -> World:
+    teachers = _other_teachers(config, keyless)
     return World(dict.fromkeys(SPLITS, range(1)), _tasks(config), teachers)
 
 
-def _folder_world(config: EnvConfig) -> World:
-    teachers = _other_teachers(config)
+def _folder_world(config: EnvConfig, keyless: bool) -> World:
+    teachers = _other_teachers(config, keyless)
     tasks = _tasks(config)
     task = tasks(0)
     if not task.pool and not config.calls:
@@ -123,7 +127,9 @@ def _folder_world(config: EnvConfig) -> World:
     return World(dict.fromkeys(SPLITS, range(1)), tasks, teachers)
 
 
-def _other_teachers(config: EnvConfig) -> Callable[[str, Mapping[str, float]], Teachers]:
+def _other_teachers(
+    config: EnvConfig, keyless: bool
+) -> Callable[[str, Mapping[str, float]], Teachers]:
     """Teachers of a task that is no offline domain: a served one, or none.
 
     Raises:
@@ -132,15 +138,15 @@ def _other_teachers(config: EnvConfig) -> Callable[[str, Mapping[str, float]], T
     if not config.calls:
         return _rateless(NoTeacher)
     if config.teacher == SERVED:
-        return _served(config)
+        return _served(config, keyless)
     raise ConfigError(
         f"the teacher {config.teacher!r} knows the offline domains only, not {config.domain!r}; "
         "take the teacher 'openai', or set calls=0 and curate a folder's pool.jsonl"
     )
 
 
-def _served(config: EnvConfig) -> Callable[[str, Mapping[str, float]], Teachers]:
-    teacher = served_teacher(config)  # one for all episodes: it holds the tape
+def _served(config: EnvConfig, keyless: bool) -> Callable[[str, Mapping[str, float]], Teachers]:
+    teacher = served_teacher(config, keyless)  # one for all episodes: it holds the tape
     return _rateless(lambda: teacher)
 
 

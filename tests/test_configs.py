@@ -10,10 +10,11 @@ import yaml
 import dataenv
 from dataenv.errors import ConfigError, DataEnvError, UnknownNameError
 from dataenv.presets import BENCHMARK_IDS, FAST, OFFLINE, PAPER
-from dataenv.registry import config_from_file, env_config
+from dataenv.registry import config_from_file, env_config, make_policy
 
 CONFIGS = Path(dataenv.__file__).parents[1] / "configs"
 FILES = sorted(CONFIGS.glob("*.yaml"))
+AGENTS = sorted((CONFIGS / "agents").glob("*.yaml"))
 CASES = sorted((CONFIGS / "paper").glob("*-*.yaml"))
 
 
@@ -21,6 +22,12 @@ CASES = sorted((CONFIGS / "paper").glob("*-*.yaml"))
 def test_every_file_loads(path):
     config, said = config_from_file(path), yaml.safe_load(path.read_text())
     assert config.domain in OFFLINE and config.public == said.get("public", FAST["public"])
+
+
+@pytest.mark.parametrize("path", AGENTS, ids=[path.stem for path in AGENTS])
+def test_every_file_of_an_agent_loads(path):
+    policy = make_policy(str(path))
+    assert policy.config.model == yaml.safe_load(path.read_text())["model"]
 
 
 @pytest.mark.parametrize("path", CASES, ids=[path.stem for path in CASES])

@@ -12,7 +12,7 @@ __all__ = ["Finding", "examine", "table"]
 
 
 def examine(config: EnvConfig, out: Path = Path("runs"), ask: bool = False) -> list[Finding]:
-    """Makes every check. Nothing is downloaded, loaded or written.
+    """Makes every check. Nothing is downloaded, loaded or kept.
 
     Args:
         config: Of the run.
@@ -27,6 +27,7 @@ def examine(config: EnvConfig, out: Path = Path("runs"), ask: bool = False) -> l
         machine.disk(config, weights, out),
         machine.gpus(config),
         machine.threads(config),
+        machine.sandbox(config),
         servers.keys(config),
         servers.teacher(config, ask),
         servers.student(config),

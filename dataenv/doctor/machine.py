@@ -14,6 +14,7 @@ from dataenv.doctor.finding import Finding, in_units
 from dataenv.doctor.sources import Weights
 from dataenv.errors import ConfigError
 from dataenv.presets import EnvConfig
+from dataenv.sandbox.check import sandbox_problem
 from dataenv.students.fetch import cache_folder
 from dataenv.students.placement import Placement, place
 
@@ -161,3 +162,14 @@ def threads(config: EnvConfig) -> Finding:
         detail = f"{busy} on {cores} cores: slower than with {cores}"
         return Finding("threads", None, detail, f"set threads={cores} or fewer processes")
     return Finding("threads", True, f"{busy} on {cores} cores")
+
+
+def sandbox(config: EnvConfig) -> Finding:
+    """Whether programs can be isolated; without that, other operations still work."""
+    if config.unsafe_no_sandbox:
+        fix = "leave unsafe_no_sandbox out, unless the machine is there for nothing else"
+        return Finding("sandbox", None, "off: programs have all rights of this user", fix)
+    problem = sandbox_problem()
+    if not problem:
+        return Finding("sandbox", True, "bubblewrap; its attacks on itself fail")
+    return Finding("sandbox", None, f"programs will be refused: {problem.message}", problem.hint)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dataenv.operations import choosing, cleaning, control, pool, writing
+from dataenv.operations import choosing, cleaning, control, pool, program, writing
 from dataenv.operations.base import Effect, Operation, Tools, parse_action
 
 OPERATIONS: dict[str, Operation] = {
@@ -24,6 +24,7 @@ OPERATIONS: dict[str, Operation] = {
         Operation("order", choosing.Order, choosing.order),
         Operation("drop", choosing.Drop, choosing.drop),
         Operation("revert", choosing.Revert, choosing.revert),
+        Operation("program", program.Program, program.program, sampled=False),
         Operation("inspect", control.Inspect, control.inspect),
         Operation("train", control.Train, control.train),
         Operation("submit", control.Submit, control.submit),

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dataenv.config import did_you_mean
+from dataenv.config import ProgramLimits, did_you_mean
 from dataenv.contamination import OverlapIndex
 from dataenv.errors import InvalidAction
 from dataenv.evaluation import EvalReport
@@ -37,8 +37,9 @@ def arg(
     max_length: int = 500,
     max_items: int = 512,
     default: Any = dataclasses.MISSING,
+    sample: Any = None,
 ) -> Any:
-    """A field of an operation: what it means and what it may be."""
+    """A field of an operation: what it means and what it may be; `sample`: what a sampled one is."""
     metadata = {
         "description": description,
         "low": low,
@@ -46,6 +47,7 @@ def arg(
         "choices": tuple(choices),
         "max_length": max_length,
         "max_items": max_items,
+        "sample": sample,
     }
     return field(default=default, metadata=metadata)
 
@@ -63,6 +65,7 @@ class Effect:
         submits: Whether the episode ends; `choice` then names an evaluation, or None for the best.
         choice: See `submits`.
         shown: What `inspect` shows, as (name, value) pairs.
+        attempt: Whether an attempt at a valid set has succeeded; None: it was none.
     """
 
     operation: str
@@ -73,6 +76,7 @@ class Effect:
     submits: bool = False
     choice: int | None = None
     shown: tuple[tuple[str, Any], ...] = ()
+    attempt: bool | None = None
 
     def to_pairs(self) -> tuple[tuple[str, Any], ...]:
         """Plain (name, value) pairs for a report; long lists are cut, counts are not."""
@@ -88,6 +92,23 @@ class Effect:
             ("calls", self.calls),
             *self.shown,
         )
+
+
+@dataclass(frozen=True)
+class Programs:
+    """How programs are run.
+
+    Args:
+        limits: Of each.
+        calls: That one may spend; 0: all that are left.
+        seconds_left: Until the episode's time is up.
+        isolated: Whether in the sandbox.
+    """
+
+    limits: ProgramLimits
+    calls: int = 0
+    seconds_left: float = math.inf
+    isolated: bool = True
 
 
 @dataclass(frozen=True)
@@ -111,6 +132,7 @@ class Tools:
         count_tokens: Tokens of a text, by the student's tokenizer.
         key: The episode's key.
         step: Number of the step.
+        programs: How programs are run.
     """
 
     task: Task
@@ -129,6 +151,7 @@ class Tools:
     count_tokens: Callable[[str], int]
     key: str
     step: int
+    programs: Programs
 
 
 Result = tuple[WorkingSet, Effect]
@@ -156,11 +179,13 @@ class Operation:
         name: As in ``{"op": name}``.
         arguments: The dataclass.
         run: ``run(arguments, working_set, tools) -> (working_set, effect)``.
+        sampled: Whether the action space draws it without being asked for it by name.
     """
 
     name: str
     arguments: type
     run: Callable[[Any, WorkingSet, Tools], Result]
+    sampled: bool = True
 
     @property
     def description(self) -> str:

@@ -11,7 +11,7 @@ from dataenv.runs.store import DATABASE, RunStore
 from dataenv.submission import SUBMISSION, SUBMISSION_ROWS
 
 RESULT, STEPS, PICTURE = "result.json", "steps.jsonl", "scores.png"
-DECISIONS = "decisions.json"
+TRANSCRIPT, DECISIONS = "transcript.jsonl", "decisions.json"
 CHANNEL = "channel"
 """What the plan of a run that is stepped from outside says beside that of a policy's; see
 `dataenv.runs.stepping`."""
@@ -70,7 +70,8 @@ def open_run(folder: Path, plan: dict[str, Any], resume: bool) -> RunStore:
                 f"the run in {str(folder)!r} is not finished: go on with `{_going_on(store)}`, or "
                 "take another folder, or remove this one"
             )
-        for view in (RESULT, STEPS, SUBMISSION, SUBMISSION_ROWS, PICTURE, DECISIONS):
+        views = (RESULT, STEPS, SUBMISSION, SUBMISSION_ROWS, PICTURE, TRANSCRIPT, DECISIONS)
+        for view in views:
             (folder / view).unlink(missing_ok=True)
         store.restart("run", plan)
     except BaseException:

@@ -7,6 +7,8 @@ import dataclasses
 import json
 import sys
 import time
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
@@ -21,10 +23,11 @@ from dataenv.presets import OFFLINE, EnvConfig
 from dataenv.rows import Row, WorkingSet
 from dataenv.runs.episode_log import EpisodeLog
 from dataenv.runs.files import reach, replace_text
-from dataenv.runs.folder import CHANNEL, PICTURE, RESULT, STEPS, open_run
+from dataenv.runs.folder import CHANNEL, PICTURE, RESULT, STEPS, TRANSCRIPT, open_run
 from dataenv.runs.recorder import RECORD, Recorder, StoredCache
 from dataenv.runs.store import RunStore
 from dataenv.runs.trackers import NullTracker, Tracker, about_run, tracking
+from dataenv.runs.transcript import StoreJournal, write_transcript
 from dataenv.statistics import smallest_detectable_gain
 from dataenv.students import student_of
 from dataenv.submission import SUBMISSION, SUBMISSION_ROWS, write_rows
@@ -50,8 +53,9 @@ def run_to_folder(
         policy: The controller.
         seed: Of the episode.
         out: Folder for ``result.json``, ``steps.jsonl``, ``submission.json``, the same with provenance
-            (``submission_rows.jsonl``), ``scores.png`` and the run's store. A run in it is replaced
-            if it is finished, or never began.
+            (``submission_rows.jsonl``), ``scores.png`` and the run's store; of a policy that asks a
+            language model also ``transcript.jsonl``. A run in it is replaced if it is finished, or
+            never began.
         options: Passed to `DataEnv.reset`.
         quiet: No progress line on stderr.
         made_by: What `make_policy` made the policy of; its name, if absent.
@@ -68,7 +72,10 @@ def run_to_folder(
     env = DataEnv(config=config)
     if not resume:  # nothing is replaced by a run that cannot begin
         env.check(options)
-    plan = plan_of(config, made_by or policy.name, seed, options)
+    if hasattr(policy, "model"):
+        policy.model.check()
+    made_by = made_by or getattr(policy, "made_by", policy.name)
+    plan = plan_of(config, made_by, seed, options, settings_of(policy))
     with open_run(out, plan, resume) as store:
         if not store.last("end"):
             tracked = about_run(config, policy.name, "eval", seed=seed)
@@ -138,6 +145,8 @@ class Recording:
         self._log = log or EpisodeLog(NullTracker(), 0)
         env.keep_in(StoredCache(store))
         self._recorder = Recorder(store, env, policy, seed)
+        if hasattr(policy, "model"):
+            policy.model.journal = StoreJournal(store, self._recorder.ledger)
         progress = self._recorder.resume()
         if not progress:
             progress = begin_episode(env, policy, seed, options, self._recorder.attach)
@@ -168,6 +177,7 @@ class Recording:
         result = result_of(env, episode, self.policy.name, self.seed, self._recorder.seconds)
         self._log.end(outcome, env.task.target, env.submission())
         submission = self.store.put(env.submission().to_dict())
+        result |= told_by(self.policy, episode)
         result |= {"channel": self._channel, "quality": quality_of(env)}
         self.store.append("end", {"result": result, "submission": submission})
 
@@ -185,7 +195,11 @@ def write_steps(records: list[dict[str, Any]], folder: Path) -> None:
 
 
 def result_of(
-    env: DataEnv, episode: Episode, policy: str, seed: int, seconds: float
+    env: DataEnv,
+    episode: Episode,
+    policy: str,
+    seed: int,
+    seconds: float,
 ) -> dict[str, Any]:
     """The record of a finished episode, as plain values."""
     outcome = episode.outcome
@@ -243,11 +257,36 @@ def result_of(
     }
 
 
+def told_by(policy: Any, episode: Episode) -> dict[str, Any]:
+    """What a result also holds of its controller: how its programs failed, and what its own language
+    model has cost."""
+    usage = policy.model.usage() if hasattr(policy, "model") else None
+    return {"failures": failures_of(episode, getattr(policy, "failures", {})), "agent": usage}
+
+
+def failures_of(episode: Episode, told: Mapping[str, str]) -> dict[str, int]:
+    """How often programs failed, by the class of the failure.
+
+    Args:
+        episode: With the programs.
+        told: Classes that only the controller knows, by the number of the step.
+    """
+    programs = [step for step in episode.steps if step["action"].get("op") == "program"]
+    found = [
+        told.get(str(step["step"])) or step["report"]["effect"].get("failure") for step in programs
+    ]
+    return dict(Counter(each for each in found if each))
+
+
 def plan_of(
-    config: EnvConfig, policy: str, seed: int, options: dict[str, Any] | None
+    config: EnvConfig,
+    policy: str,
+    seed: int,
+    options: dict[str, Any] | None,
+    settings: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """All that decides how a run goes, as plain values: what must be the same to resume it."""
-    plan = {
+    plan: dict[str, Any] = {
         "config": asdict(config),
         "policy": policy,
         "seed": seed,
@@ -255,7 +294,12 @@ def plan_of(
         "versions": versions(),
         "worlds": name_of_worlds() if config.domain in OFFLINE else None,
     }
-    return json.loads(json.dumps(plan))
+    return json.loads(json.dumps(plan | ({"settings": settings} if settings else {})))
+
+
+def settings_of(policy: Any) -> dict[str, Any] | None:
+    """What a policy says of its own settings, if anything."""
+    return policy.settings() if hasattr(policy, "settings") else None
 
 
 def write_views(store: RunStore, folder: Path) -> dict[str, Any]:
@@ -268,6 +312,8 @@ def write_views(store: RunStore, folder: Path) -> dict[str, Any]:
     write_json(folder / SUBMISSION, rows.to_submission())
     write_rows(folder / SUBMISSION_ROWS, rows)
     write_steps(records, folder)
+    if store.last("exchange"):
+        write_transcript(store, folder / TRANSCRIPT)
     draw_scores(records, end["result"], folder / PICTURE)
     return end["result"]
 

@@ -43,8 +43,12 @@ def in_process(name: str) -> bool:
     return name != SERVED
 
 
-def served_teacher(config: EnvConfig) -> Teacher:
+def served_teacher(config: EnvConfig, keyless: bool = False) -> Teacher:
     """The teacher behind the endpoint of a configuration, or the tape of one.
+
+    Args:
+        config: Of the environment.
+        keyless: It will not be asked, and needs no key.
 
     Raises:
         ConfigError: The endpoint names no model, a key is missing, or there is no such tape.
@@ -54,7 +58,7 @@ def served_teacher(config: EnvConfig) -> Teacher:
 
     if config.tape_mode == "replay" and not config.tape:
         raise ConfigError("tape_mode='replay' needs a tape: name its file")
-    teacher = OpenAITeacher(config.endpoint, keyless=config.tape_mode == "replay")
+    teacher = OpenAITeacher(config.endpoint, keyless or config.tape_mode == "replay")
     if not config.tape:
         return teacher
     asked = asdict(config.endpoint)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import random
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,8 @@ TEACHER = "teacher"
 
 RETRIED = ("rate_limit", "timeout", "server", "malformed")
 """Kinds of errors after which a request is sent again."""
+WRONG_REQUEST = ("HTTP 400", "HTTP 413", "HTTP 422")
+"""How the messages of refusals begin that are about the request: it is too long, or not allowed."""
 
 
 @dataclass(frozen=True)
@@ -140,14 +143,25 @@ class Broker:
             raise InvalidAction(f"this task has no {expert!r} to ask.", f"It has: {known}.")
         return self.prices[expert]
 
+    @contextlib.contextmanager
+    def capped(self, calls: int) -> Iterator[None]:
+        """For a while, no more calls than these."""
+        limit = self.limit
+        self.limit = min(limit, self.used + calls)
+        try:
+            yield
+        finally:
+            self.limit = limit
+
     def complete(
-        self, requests: Sequence[ChatRequest], expert: str = TEACHER
+        self, requests: Sequence[ChatRequest], expert: str = TEACHER, strangers: bool = False
     ) -> list[Completion | CallError]:
         """Makes calls, one per request, and returns replies or errors in the same order.
 
         Args:
             requests: What is asked.
             expert: Whom.
+            strangers: Whether the requests are not our own, so that a server may well find one wrong.
 
         Raises:
             InvalidAction: There is no such expert.
@@ -166,7 +180,7 @@ class Broker:
         ]
         with self._books:
             self.tokens += sum(r.completion_tokens for r in stamped if isinstance(r, Completion))
-        silent = [r for r in stamped if isinstance(r, CallError) and r.kind != "malformed"]
+        silent = [r for r in stamped if isinstance(r, CallError) and _is_silence(r, strangers)]
         if stamped and len(silent) == len(stamped):
             raise TeacherUnavailable(f"{teacher.name}: {silent[0].message}")
         return stamped
@@ -215,3 +229,9 @@ class Broker:
         """The inverse of `state`."""
         self.ledger.used, self.tokens = state["used"], state["tokens"]
         self._asked = dict(state["asked"])
+
+
+def _is_silence(error: CallError, strangers: bool) -> bool:
+    """Whether an error says that nobody answers, rather than something of the reply or request."""
+    wrong = strangers and error.kind == "refused" and error.message.startswith(WRONG_REQUEST)
+    return error.kind != "malformed" and not wrong

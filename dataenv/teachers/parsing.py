@@ -22,13 +22,10 @@ def parse_object(text: str, wanted: str = "") -> dict[str, Any]:
     """
     if len(text) > TEXT_LIMIT:
         raise BadReply(f"the reply has {len(text)} characters, more than {TEXT_LIMIT}")
-    decoder = json.JSONDecoder(
-        parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_unique_keys
-    )
     start, found = text.find("{"), None
     while start >= 0:
         try:
-            value, end = decoder.raw_decode(text, start)
+            value, end = STRICT.raw_decode(text, start)
         except BadReply:
             raise
         except (ValueError, RecursionError):
@@ -65,7 +62,7 @@ def text_field(data: dict[str, Any], name: str, *, required: bool = True) -> str
 
 
 def _refuse_constant(name: str) -> float:
-    raise BadReply(f"the reply holds {name}")
+    raise BadReply(f"{name} is no number of JSON")
 
 
 def _finite(text: str) -> float:
@@ -80,3 +77,9 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(set(keys)) < len(keys):
         raise BadReply("an object holds a key twice")
     return dict(pairs)
+
+
+STRICT = json.JSONDecoder(
+    parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_unique_keys
+)
+"""Takes nothing that JSON does not have, and nothing twice; raises `BadReply` for it."""

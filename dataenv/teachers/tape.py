@@ -11,13 +11,11 @@ from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from dataenv.errors import CacheMiss, ConfigError
 from dataenv.hashing import digest
 from dataenv.teachers.base import CallError, ChatRequest, Completion, Teacher
-
-MODES = ("cache", "record", "replay")
-"""cache: only what is not there is asked for; record: all is; replay: nothing is."""
 
 
 class Tape:
@@ -26,17 +24,25 @@ class Tape:
     Args:
         teacher: Who is asked.
         path: The file; made when the first reply comes.
-        mode: One of `MODES`. Errors are recorded and replayed like replies, in their order, but never
+        mode: One of `TAPE_MODES`. Errors are recorded and replayed like replies, in their order, but never
             taken for a reply in the mode `cache`.
         settings: All else that replies depend on, part of every key.
+        reply: What a reply is.
 
     Raises:
         ConfigError: There is nothing to replay, or the file is damaged.
     """
 
-    def __init__(self, teacher: Teacher, path: Path, mode: str, settings: object = None) -> None:
+    def __init__(
+        self,
+        teacher: Teacher,
+        path: Path,
+        mode: str,
+        settings: object = None,
+        reply: type[Any] = Completion,
+    ) -> None:
         self.teacher, self.path, self.mode, self.settings = teacher, path, mode, settings
-        self.name = teacher.name
+        self.name, self._reply = teacher.name, reply
         if mode == "replay" and not path.exists():
             raise ConfigError(f"there is no tape {str(path)!r} to replay; record one first")
         if mode != "replay":
@@ -47,7 +53,7 @@ class Tape:
         ):
             try:
                 entry = json.loads(line)
-                made = Completion if entry["kind"] == "reply" else CallError
+                made = reply if entry["kind"] == "reply" else CallError
                 self._kept[entry["key"]].append(made(**entry["value"]))
             except (ValueError, KeyError, TypeError) as error:
                 raise ConfigError(f"{path}:{number}: not a line of a tape: {error}") from error
@@ -81,7 +87,7 @@ class Tape:
                 )
             return kept.popleft() if len(kept) > 1 else kept[0]
         if self.mode == "cache":
-            return next((reply for reply in kept or () if isinstance(reply, Completion)), None)
+            return next((reply for reply in kept or () if isinstance(reply, self._reply)), None)
         return None
 
     def _keep(
@@ -91,7 +97,7 @@ class Tape:
         with self.path.open("a", encoding="utf-8") as out:
             for request, reply in zip(requests, replies, strict=True):
                 assert reply is not None
-                kind = "reply" if isinstance(reply, Completion) else "error"
+                kind = "reply" if isinstance(reply, self._reply) else "error"
                 self._kept[self._key(request)].append(reply)
                 line = {"key": self._key(request), "kind": kind, "value": asdict(reply)}
                 out.write(json.dumps(line) + "\n")
