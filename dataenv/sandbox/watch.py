@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 import psutil
 
@@ -159,10 +160,10 @@ class Watch:
     def _memory(self, inside: list[psutil.Process]) -> int:
         """Bytes that processes hold together. What they share is told apart if it matters, since that
         takes longer."""
-        resident = sum(_figure(lambda each=each: each.memory_info().rss) for each in inside)
+        resident = sum(_figure(partial(_resident, each)) for each in inside)
         if resident <= self.limits.memory_mb * MB:
             return resident
-        return sum(_figure(lambda each=each: each.memory_full_info().pss) for each in inside)
+        return sum(_figure(partial(_share, each)) for each in inside)
 
     def _inside(self) -> list[psutil.Process]:
         """The program's processes, without the two of bubblewrap's."""
@@ -203,3 +204,11 @@ def _figure(figure: Callable[[], int]) -> int:
         return figure()
     except psutil.Error:
         return 0
+
+
+def _resident(process: psutil.Process) -> int:
+    return process.memory_info().rss
+
+
+def _share(process: psutil.Process) -> int:
+    return process.memory_full_info().pss
