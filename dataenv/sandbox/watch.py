@@ -51,6 +51,7 @@ class Watch:
         self._status_pipe = status
         self.stopped: LimitReached | None = None
         self.status, self.output, self.errors = bytearray(), bytearray(), bytearray()
+        self._ending, self._ended = threading.Lock(), False
         self._printed = 0
         self._began = time.monotonic()
         self._selector = selectors.DefaultSelector()
@@ -96,7 +97,11 @@ class Watch:
             self._selector.close()
 
     def end(self) -> None:
-        """Ends the process and all that came of it."""
+        """Ends the process and all that came of it; once, as numbers of processes are used again."""
+        with self._ending:
+            if self._ended:
+                return
+            self._ended = True
         held = self._family()
         with contextlib.suppress(ProcessLookupError):
             if not self.isolated:

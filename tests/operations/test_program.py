@@ -376,7 +376,7 @@ def nowhere(monkeypatch):
 
 def test_without_a_sandbox_programs_are_refused_and_all_else_goes_on(env, nowhere):
     assert not env.operation_mask()["program"]
-    effect, error = submit(env, "print('{}')")
+    _, error = submit(env, "print('{}')")
     assert (
         "bubblewrap is missing. Install bubblewrap" in error and "Other operations go on" in error
     )

@@ -524,7 +524,7 @@ def say(data):
         return door.recv(100)
     except OSError:
         return b"cut off"
-print(say(b"[1]\\n"), say(b"{" * 100_000 + b"\\n"), say(b"x" * (17 << 20)), say(b"{}\\n"))
+print(say(b"[1]\\n"), say(b"{" * 100_000 + b"\\n"), say(b"x" * (9 << 20)), say(b"{}\\n"))
 """
     said = printed(source, answer=lambda message: {"ok": 1})
     assert said.count("no JSON object") == 2 and said.endswith("b'{\"ok\": 1}\\n'\n")
