@@ -8,6 +8,7 @@ from typing import Any
 from dataenv.baselines.controls import ShuffledFeedback
 from dataenv.baselines.fixed import Headroom, Mirror, MirrorSecond, RandomMix
 from dataenv.baselines.privileged import Privileged
+from dataenv.baselines.program import TopicsProgram
 from dataenv.baselines.references import MatchedClean, MatchedTeacher
 
 BASELINES: dict[str, Callable[[], Any]] = {
@@ -15,6 +16,7 @@ BASELINES: dict[str, Callable[[], Any]] = {
     "mirror": Mirror,
     "mirror_second": MirrorSecond,
     "headroom": Headroom,
+    "program": TopicsProgram,
     "feedback_shuffled": ShuffledFeedback,
     "matched_teacher": MatchedTeacher,
     "matched_clean": MatchedClean,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from dataenv.attribution import ECHOED, OWN, PROGRAM, Source, origins
 from dataenv.contamination import OverlapIndex
@@ -82,7 +83,7 @@ def accept(
         step: Number of the step.
     """
     drafts, dropped = _read(lines, SPARE * max_rows)
-    known = {row.id: row for row in (*task.pool, *old)}
+    known = {row.id: row for row in (*map(partial(_drawn, step), task.pool), *old)}
     found = origins(drafts, calls, _material(old, task), step)
     asked = {key: call.question for call in calls for key in call.calls}
     rows = [
@@ -93,6 +94,10 @@ def accept(
     kept, own = _few_of_its_own(screened.kept)
     dropped += [*screened.dropped, *own]
     return Accepted(kept, tuple(dropped[:NAMED]), len(lines) - len(kept))
+
+
+def _drawn(step: int, row: Row) -> Row:
+    return dataclasses.replace(row, provenance=dataclasses.replace(row.provenance, step=step))
 
 
 def _read(lines: Sequence[bytes], most: int) -> tuple[list[Row], list[tuple[str, str]]]:

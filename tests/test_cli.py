@@ -10,6 +10,8 @@ import pytest
 import dataenv
 from dataenv.cli import main
 from dataenv.errors import ConfigError
+from dataenv.runs.leaderboard import boards
+from dataenv.runs.results import read_runs
 from dataenv.submission import read_rows
 
 SETTINGS = [
@@ -100,6 +102,18 @@ def test_sizes_and_teachers_that_a_folder_cannot_have_are_refused(tmp_path, caps
         ConfigError, match="teacher 'none' has no error rates that could be set; leave out"
     ):
         env.reset(seed=0, options={"teacher": {"accuracy": 0.5}})
+
+
+def test_without_isolation_a_run_says_so_and_is_not_ranked(tiny_path, tmp_path, capsys):
+    task = ("run", "--task", "Science-fast-v0", "--student", str(tiny_path), "--policy", "program")
+    assert main(command(*task, "--out", str(tmp_path / "a"), "--unsafe-no-sandbox")) == 0
+    assert "WITHOUT ISOLATION" in capsys.readouterr().err
+    assert main(command(*task, "--out", str(tmp_path / "b"))) == 0
+    unsafe, safe = read_runs([tmp_path / "a", tmp_path / "b"])
+    assert "unisolated" in unsafe["flags"] and "unisolated" not in safe["flags"]
+    assert unsafe["submission"] == safe["submission"]
+    (board,) = boards([{**unsafe, "policy": "unsafe"}, safe])
+    assert [each.rank for each in board.standings if each.policy == "unsafe"] == [None]
 
 
 def test_a_policy_from_a_file_joins(tiny_path, tmp_path):

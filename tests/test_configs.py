@@ -37,6 +37,7 @@ def test_the_papers_cases_are_its_preset_with_servers_and_a_clock(path):
     assert same == {name: value for name, value in PAPER.items() if name != "seeds"}
     assert config.seeds == {"scratch": 0, "seed": 1000}[path.stem.split("-")[1]]
     assert config.domain in BENCHMARK_IDS.values() and config.wall_clock_s == 12 * 3600
+    assert (config.calls_per_program, config.program.seconds) == (5_000, 3 * 3600)
     assert (config.endpoint.model, config.endpoint.concurrency) == ("Qwen/Qwen3-30B-A3B", 80)
     assert config.student_endpoint.model == config.student and config.student_endpoint.base_url
 

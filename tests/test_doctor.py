@@ -15,6 +15,7 @@ from dataenv.cli import main
 from dataenv.config import DecodingConfig, EndpointConfig, TrainingConfig
 from dataenv.doctor import examine, machine, servers, sources
 from dataenv.presets import EnvConfig
+from dataenv.sandbox.check import sandbox_problem
 from dataenv.serve import serving
 from dataenv.students.adapter import with_adapter
 from dataenv.students.memory import Shape, activations, needs_of
@@ -421,3 +422,16 @@ def test_what_is_missing_is_a_table_json_and_an_exit_code(tmp_path, capsys):
 def test_a_wrong_configuration_is_a_message_as_everywhere(capsys):
     assert main(["doctor", "--task", "Sience-v0"]) == 2
     assert "Did you mean" in capsys.readouterr().err
+
+
+def test_the_sandbox_is_tried_and_what_is_missing_is_named(monkeypatch):
+    assert machine.sandbox(EnvConfig()).ok
+    assert machine.sandbox(EnvConfig(unsafe_no_sandbox=True)).mark == "warning"
+    monkeypatch.setenv("PATH", "/nowhere")
+    sandbox_problem.cache_clear()
+    try:
+        found = machine.sandbox(EnvConfig())
+    finally:
+        sandbox_problem.cache_clear()
+    assert (found.ok, "bubblewrap is missing" in found.detail) == (None, True)
+    assert "apt-get install bubblewrap" in found.fix

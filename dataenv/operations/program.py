@@ -6,7 +6,7 @@ import dataclasses
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -64,37 +64,44 @@ def program(op: Program, rows: WorkingSet, tools: Tools) -> Result:
             seed=_seed(tools),
             isolated=tools.programs.isolated,
         )
-    calls = tools.broker.used - before
     lines, talk = parted(done.output)
     failure, message = _verdict(done)
-    found = Accepted(rows, (), len(lines))
+    found = Accepted(WorkingSet(), (), len(lines))
     if not failure:
         found = accept(
             lines, desk.calls, rows, tools.task, tools.overlap, tools.max_rows, tools.step
         )
         if len(found.rows) < tools.min_rows:
-            failure = "insufficient_valid_samples"
-            said = f"{len(found.rows)} valid rows; {tools.min_rows} are needed. "
-            message = (said + _reasons(found.dropped)).strip()
+            failure, message = "insufficient_valid_samples", _shortage(found, tools.min_rows)
+    new = rows if failure and failure != "insufficient_valid_samples" else found.rows
     shown = (
         ("failure", failure),
         ("message", message),
         ("printed", _tail(_clean(talk + done.errors))),
-        ("valid", len(found.rows) if found.rows is not rows else 0),
+        ("valid", len(found.rows)),
         ("rejected", found.rejected),
         ("unaccounted", found.own),
     )
-    held, handed = {row.id for row in rows}, {row.id for row in found.rows}
-    gone = ((row.id, "not handed in by the program") for row in rows if row.id not in handed)
-    effect = Effect(
+    return new, Effect(
         "program",
-        added=len(handed - held),
-        dropped=(*found.dropped, *gone),
-        calls=calls,
+        added=len({row.id for row in new} - {row.id for row in rows}),
+        dropped=(*found.dropped, *_left_out(rows, new)),
+        calls=tools.broker.used - before,
         shown=shown,
         attempt=not failure,
     )
-    return found.rows, effect
+
+
+def _left_out(old: WorkingSet, new: WorkingSet) -> Iterator[tuple[str, str]]:
+    handed_in = {row.id for row in new}
+    return ((r.id, "not handed in by the program") for r in old if r.id not in handed_in)
+
+
+def _shortage(found: Accepted, needed: int) -> str:
+    """What a set that is too small lacks, and the commonest reasons."""
+    counts = Counter(reason for _, reason in found.dropped).most_common(3)
+    reasons = "; ".join(f"{count} x {reason}" for reason, count in counts)
+    return f"{len(found.rows)} valid rows; {needed} are needed. {reasons}".strip()
 
 
 def _allowed(op: Program, tools: Tools) -> int:
@@ -153,7 +160,7 @@ def _material(rows: WorkingSet, tools: Tools, allowed: int) -> dict[str, str]:
             "row_tokens": tools.max_tokens,
             **asdict(tools.programs.limits),
         },
-        "prices": tools.broker.prices,
+        "prices": tools.broker.prices if allowed else {},
         "seed": _seed(tools),
     }
     return {
@@ -227,12 +234,6 @@ def _messages(prompt: Any) -> tuple[tuple[str, str], ...]:
 
 def _odd(text: str) -> bool:
     return re.search("[\0\ud800-\udfff]", text) is not None
-
-
-def _reasons(dropped: Sequence[tuple[str, str]]) -> str:
-    """The commonest reasons for which rows were not taken."""
-    counts = Counter(reason for _, reason in dropped).most_common(3)
-    return "; ".join(f"{count} x {reason}" for reason, count in counts)
 
 
 def _clean(text: str) -> str:

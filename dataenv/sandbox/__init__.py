@@ -77,11 +77,7 @@ def run(
         SandboxUnavailable: It could not be started.
     """
     with _scratch(isolated) as scratch:
-        for name in INSIDE:
-            text = files("dataenv.sandbox.inside").joinpath(name).read_text("utf-8")
-            (scratch.shown / name).write_text(text, "utf-8")
-        for name, text in {**material, "program.py": source}.items():
-            (scratch.shown / name).write_text(text, "utf-8", errors="replace")
+        _lay_out(scratch.shown, {**material, "program.py": source})
         began = time.monotonic()
         with Door(scratch.shown / "broker.sock", answer) as door, _seccomp() as seccomp:
             watch = _start(scratch, limits, seed, seccomp, isolated)
@@ -91,6 +87,23 @@ def run(
             finally:
                 watch.close()
         return _finished(watch, time.monotonic() - began)
+
+
+def _lay_out(folder: Path, texts: Mapping[str, str]) -> None:
+    """Writes what a program finds in ``/in``.
+
+    Raises:
+        SandboxUnavailable: It cannot be written.
+    """
+    own = files("dataenv.sandbox.inside")
+    inside = {name: own.joinpath(name).read_text("utf-8") for name in INSIDE}
+    try:
+        for name, text in {**inside, **texts}.items():
+            (folder / name).write_text(text, "utf-8", errors="replace")
+    except OSError as error:
+        raise SandboxUnavailable(
+            f"the program's folder cannot be written: {error}.", "Make room there, or set TMPDIR."
+        ) from error
 
 
 def _finished(watch: Watch, seconds: float) -> Finished:

@@ -42,7 +42,7 @@ WAYS_OUT = {
         "user.max_user_namespaces and kernel.unprivileged_userns_clone, or start the container so "
         "that it allows them."
     ),
-    "proc": "The container around us hides /proc: start it with --security-opt systempaths=unconfined.",
+    "mount proc": "The container around us hides /proc: start it with --security-opt systempaths=unconfined.",
     "setpriv": "Root must be able to become nobody (uid 65534): start the container with that user.",
 }
 """What to do, by what the failure speaks of."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-LONGEST_MESSAGE = 16 << 20
+LONGEST_MESSAGE = 8 << 20
 """Bytes."""
 CONNECTIONS = 16
 """At a time; more are turned away."""

@@ -156,7 +156,7 @@ def interpreter(prefix: Path) -> list[str]:
 
 def executable() -> Path:
     """The interpreter itself, not a virtual environment's link to it."""
-    return Path(sys.executable).resolve()
+    return Path(getattr(sys, "_base_executable", sys.executable)).resolve()
 
 
 def _masked(folder: Path, shown: Path) -> Iterator[str]:

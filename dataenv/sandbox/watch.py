@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 import psutil
 
@@ -50,6 +51,7 @@ class Watch:
         self._status_pipe = status
         self.stopped: LimitReached | None = None
         self.status, self.output, self.errors = bytearray(), bytearray(), bytearray()
+        self._ending, self._ended = threading.Lock(), False
         self._printed = 0
         self._began = time.monotonic()
         self._selector = selectors.DefaultSelector()
@@ -95,7 +97,11 @@ class Watch:
             self._selector.close()
 
     def end(self) -> None:
-        """Ends the process and all that came of it."""
+        """Ends the process and all that came of it; once, as numbers of processes are used again."""
+        with self._ending:
+            if self._ended:
+                return
+            self._ended = True
         held = self._family()
         with contextlib.suppress(ProcessLookupError):
             if not self.isolated:
@@ -159,10 +165,10 @@ class Watch:
     def _memory(self, inside: list[psutil.Process]) -> int:
         """Bytes that processes hold together. What they share is told apart if it matters, since that
         takes longer."""
-        resident = sum(_figure(lambda each=each: each.memory_info().rss) for each in inside)
+        resident = sum(_figure(partial(_resident, each)) for each in inside)
         if resident <= self.limits.memory_mb * MB:
             return resident
-        return sum(_figure(lambda each=each: each.memory_full_info().pss) for each in inside)
+        return sum(_figure(partial(_share, each)) for each in inside)
 
     def _inside(self) -> list[psutil.Process]:
         """The program's processes, without the two of bubblewrap's."""
@@ -203,3 +209,11 @@ def _figure(figure: Callable[[], int]) -> int:
         return figure()
     except psutil.Error:
         return 0
+
+
+def _resident(process: psutil.Process) -> int:
+    return process.memory_info().rss
+
+
+def _share(process: psutil.Process) -> int:
+    return process.memory_full_info().pss

@@ -113,6 +113,20 @@ def test_a_run_killed_at_every_point_in_turn_ends_as_if_it_had_not_been(
         assert len(store.events("end")) == 1 and len(evaluated) == len(set(evaluated)) == 4
 
 
+def test_a_run_killed_within_a_program_ends_as_if_it_had_not_been(tiny_path, tmp_path):
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert ended(command(whole, tiny_path, "program")) == 0
+    arguments = command(cut, tiny_path, "program")
+    points = ("after_choice:1", "after_reserve:1", "before_settle:1", "after_settle:1")
+    for point in (*points, "after_reserve:1", "after_settle:2", "in_commit:1", "after_step:1"):
+        assert ended(arguments, point) == -signal.SIGKILL, point
+        arguments = ["run", "--resume", str(cut)]
+    assert ended(arguments) == 0
+    assert records(cut) == records(whole)
+    effect = json.loads(records(whole)[1].splitlines()[0])["report"]["effect"]
+    assert effect["operation"] == "program" and effect["calls"] > 30
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("visit", (1, 2, 5))
 @pytest.mark.parametrize("point", POINTS)

@@ -178,6 +178,34 @@ def test_one_bad_request_spoils_no_other():
     assert server.hits == 32 and broker.used == server.written == 31  # and not asked again
 
 
+def test_a_strangers_request_that_is_wrong_is_no_failure_of_the_server():
+    for status, silent in ((400, False), (413, False), (401, True)):
+        refusal = (status, {}, '{"error": {"message": "too long"}}')
+        with serving(Scripted(lambda hit, text, refusal=refusal: refusal)) as server:
+            endpoint = EndpointConfig(model="m", base_url=server.url)
+            broker = Broker(OpenAITeacher(endpoint), 9, "e", patience=HASTE)
+            with pytest.raises(TeacherUnavailable):
+                broker.complete(requests_of(2))
+            if silent:
+                with pytest.raises(TeacherUnavailable):
+                    broker.complete(requests_of(2), strangers=True)
+            else:
+                assert len(broker.complete(requests_of(2), strangers=True)) == 2
+            assert broker.used == 0
+
+
+def test_a_cap_holds_for_a_while_and_for_attempts_too():
+    storm = (500, {}, "{}")
+    with serving(Scripted(lambda hit, text: storm if hit % 2 else None)) as server:
+        endpoint = EndpointConfig(model="m", base_url=server.url)
+        broker = Broker(OpenAITeacher(endpoint), 100, "e", patience=HASTE)
+        with broker.capped(6):
+            assert broker.left == 6
+            broker.complete(requests_of(5))
+            assert broker.used <= 6
+        assert broker.left == 100 - broker.used >= 94
+
+
 def test_the_budget_bounds_the_attempts_too():
     storm = (500, {}, "{}")
     replies, broker, server = ask(lambda hit, text: storm if hit % 2 else None, limit=40)

@@ -12,7 +12,7 @@ import socket
 import threading
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
-BATCH = 512
+BATCH, BATCH_CHARS = 512, 1_500_000
 _connections = threading.local()
 
 
@@ -52,10 +52,9 @@ def ask(prompts, by="teacher"):
     Returns:
         Texts in the same order; None where a call failed or the calls were used up.
     """
-    prompts, replies = list(prompts), []
-    for start in range(0, len(prompts), BATCH):
-        sent = _call({"ask": prompts[start : start + BATCH], "by": by})
-        replies += sent["replies"]
+    replies = []
+    for batch in _batches(prompts):
+        replies += _call({"ask": batch, "by": by})["replies"]
     return replies
 
 
@@ -108,6 +107,20 @@ def answer_of(text):
     return found[-1].strip(" *`") if found else None
 
 
+def _batches(prompts):
+    """Lists of prompts, none too large for a message."""
+    batch, size = [], 0
+    for prompt in prompts:
+        length = len(prompt) if isinstance(prompt, str) else len(json.dumps(prompt))
+        if batch and (len(batch) == BATCH or size + length > BATCH_CHARS):
+            yield batch
+            batch, size = [], 0
+        batch.append(prompt)
+        size += length
+    if batch:
+        yield batch
+
+
 def _lines(name):
     with open(os.path.join(FOLDER, name + ".jsonl"), encoding="utf-8") as file:
         return [json.loads(line) for line in file]
@@ -120,7 +133,7 @@ def _call(message):
         door.connect(os.path.join(FOLDER, "broker.sock"))
         _connections.owner, _connections.file = os.getpid(), door.makefile("rw", encoding="utf-8")
         _connections.door = door
-    _connections.file.write(json.dumps(message) + "\n")
+    _connections.file.write(json.dumps(message, ensure_ascii=False) + "\n")
     _connections.file.flush()
     line = _connections.file.readline()
     if not line:
