@@ -11,20 +11,22 @@ from dataenv.config import from_mapping
 from dataenv.env import DataEnv
 from dataenv.episode import Scores
 from dataenv.errors import CacheMiss, ConfigError, ReplayFault
-from dataenv.evaluation import Evaluation
+from dataenv.evaluation import EvalReport, Evaluation
 from dataenv.hashing import digest
 from dataenv.laboratory import Cache
 from dataenv.lock import differences, name_of_worlds
 from dataenv.policy import begin_episode, play_on
 from dataenv.presets import EnvConfig
 from dataenv.registry import make_policy
+from dataenv.runs.folder import CHANNEL
 from dataenv.runs.runner import result_of, told_by
+from dataenv.runs.stepping import Visitor
 from dataenv.runs.transcript import Transcript, reply_of, step_line
 from dataenv.teachers.base import CallError, ChatRequest, Completion
 from dataenv.teachers.broker import TEACHER, Expert, Patience
 from dataenv.teachers.ledger import Reply
 
-NOT_COMPARED = ("seconds", "versions", "placement", "quality", "config")
+NOT_COMPARED = ("seconds", "versions", "placement", "quality", "config", "channel")
 """What of a result a replay need not meet: what it runs on, and what follows from the rest."""
 
 
@@ -43,7 +45,7 @@ def replay(transcript: Transcript) -> dict[str, Any]:
     env = DataEnv(config=from_mapping(EnvConfig, plan["config"]))
     env.without_keys()
     env.keep_in(_RecordedCache(transcript))
-    policy = make_policy(plan["policy"], agent=agent_of(plan.get("settings")))
+    policy = _policy_of(transcript)
     if hasattr(policy, "model"):
         policy.model.journal = Recorded(transcript.exchanges, str(transcript.source))
     ledger = _RecordedLedger(transcript)
@@ -72,6 +74,26 @@ def replay(transcript: Transcript) -> dict[str, Any]:
     if changed:
         raise ReplayFault(f"{transcript.source}: the result differs: {'; '.join(changed)}")
     return result
+
+
+def _policy_of(transcript: Transcript) -> Any:
+    """Who chose: a controller, or somebody outside, of whom there are the choices alone."""
+    plan = transcript.plan
+    if CHANNEL in plan:
+        return _Outside(plan["policy"], [step["action"] for step in transcript.steps])
+    return make_policy(plan["policy"], agent=agent_of(plan.get("settings")))
+
+
+class _Outside(Visitor):
+    """Chooses what was chosen from outside."""
+
+    def __init__(self, name: str, actions: Sequence[dict[str, Any]]) -> None:
+        super().__init__(name)
+        self._left = list(actions)
+
+    def act(self, observation: Mapping[str, Any], report: EvalReport) -> dict[str, Any]:
+        """The next operation."""
+        return self._left.pop(0)
 
 
 def _check(transcript: Transcript) -> None:

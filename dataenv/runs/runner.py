@@ -312,7 +312,7 @@ def write_views(store: RunStore, folder: Path) -> dict[str, Any]:
     write_json(folder / SUBMISSION, rows.to_submission())
     write_rows(folder / SUBMISSION_ROWS, rows)
     write_steps(records, folder)
-    if store.last("exchange"):
+    if store.last("exchange") or CHANNEL in store.events("run")[-1].data:
         write_transcript(store, folder / TRANSCRIPT)
     draw_scores(records, end["result"], folder / PICTURE)
     return end["result"]

@@ -1,4 +1,5 @@
-"""What was said in an episode: by the controller's language model, the teacher and the student.
+"""What was said in an episode: by the controller's language model or from outside, by the teacher and
+the student.
 
 A line of ``transcript.jsonl`` is one of
 
@@ -14,6 +15,7 @@ It is written from the run's store when the episode is over, and is enough to re
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -127,11 +129,13 @@ def read_transcript(path: Path) -> Transcript:
     file = path / TRANSCRIPT if path.is_dir() else path
     found = Transcript(file)
     try:
-        lines = file.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        content = file.read_bytes()
+        text = gzip.decompress(content) if file.suffix == ".gz" else content
+        lines = text.decode("utf-8").splitlines()
+    except (OSError, EOFError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"there is no transcript to replay: cannot read {file}: {error}; finished runs of "
-            "controllers that ask a language model have one"
+            "controllers that ask a language model, and those stepped from outside, have one"
         ) from error
     for number, line in enumerate(lines, 1):
         try:

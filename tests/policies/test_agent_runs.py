@@ -17,8 +17,9 @@ from dataenv.runs.replay import replay
 from dataenv.runs.store import RunStore
 from dataenv.runs.transcript import read_transcript
 from dataenv.serve import serving
+from tests.conftest import SMALL
 from tests.policies.scripted import Scripted, following
-from tests.runs.test_resume import SETTINGS, ended, records
+from tests.runs.test_resume import ended, records
 
 WRITE = {"op": "generate", "brief": "easy problems", "n": 12}
 EPISODE = (
@@ -31,7 +32,7 @@ KEY = "sk-of-nobody-4711"
 
 def command(out, student, server, *more):
     """The arguments of a small run of a tool-calling model."""
-    settings = {**SETTINGS, "steps": 16, "trainings": 3}
+    settings = {**SMALL, "steps": 16, "trainings": 3}
     changes = [part for k, v in settings.items() for part in ("--set", f"{k}={v}")]
     fields = {"model": "scripted", "base_url": server.url, "answers": "text", "attempts": 2}
     agent = [part for k, v in fields.items() for part in ("--agent", f"{k}={v}")]
@@ -227,7 +228,7 @@ def test_a_sweep_takes_the_file_for_a_controller(tiny_path, tmp_path):
         (tmp_path / "mine.yaml").write_text(
             f"policy: tool_agent\nmodel: scripted\nbase_url: {server.url}\nanswers: text\n"
         )
-        settings = {**SETTINGS, "steps": 16, "student": str(tiny_path)}
+        settings = {**SMALL, "steps": 16, "student": str(tiny_path)}
         nested = {"training": {"epochs": 1}, "decoding": {"max_new_tokens": 8}}
         flat = {key: value for key, value in settings.items() if "." not in key}
         (tmp_path / "sweep.yaml").write_text(

@@ -1,5 +1,6 @@
 """Runs that are stepped from outside, a process a step, and go on whatever happens between."""
 
+import gzip
 import json
 import os
 import signal
@@ -12,7 +13,7 @@ from dataenv.cli import main
 from dataenv.errors import ConfigError, TeacherUnavailable
 from dataenv.policy import Remembers
 from dataenv.registry import env_config
-from dataenv.runs.folder import RESULT, STEPS, SUBMISSION
+from dataenv.runs.folder import RESULT, STEPS, SUBMISSION, TRANSCRIPT
 from dataenv.runs.ledger import StoreLedger
 from dataenv.runs.runner import run_to_folder
 from dataenv.runs.stepping import SteppedRun
@@ -127,6 +128,27 @@ def test_steps_in_processes_with_kills_between_and_within_end_as_in_one(
         assert len(evaluated) == len(set(evaluated)) and len(store.events("end")) == 1
     assert main(["leaderboard", str(run)]) == 0 and "shell" in capsys.readouterr().out
     assert main(["report", str(run)]) == 0 and (run / "report.html").exists()
+
+
+def test_what_was_done_from_outside_replays_from_its_transcript(tiny_path, tmp_path, capsys):
+    folder, ask = tmp_path / "run", {"op": "generate", "brief": "easy problems", "n": 8}
+    begun = new(folder, tiny_path, "--by", "somebody")
+    assert main(begun) == 0
+    for action in (ask, {"op": "nothing"}, {"op": "dedup"}, {"op": "train"}, {"op": "submit"}):
+        assert main(step(folder, action)) == 0
+    transcript, packed = folder / TRANSCRIPT, tmp_path / "packed.jsonl.gz"
+    packed.write_bytes(gzip.compress(transcript.read_bytes()))
+    capsys.readouterr()
+    for source in (folder, packed):
+        assert main(["run", "--replay", str(source)]) == 0
+        assert "as it was recorded: 5 steps" in capsys.readouterr().out
+    lines = transcript.read_text().splitlines()
+    changed = [
+        line.replace('"n": 8', '"n": 7') if "easy problems" in line else line for line in lines
+    ]
+    transcript.write_text("\n".join(changed))
+    assert main(["run", "--replay", str(folder)]) == 2
+    assert "step 1 differs" in capsys.readouterr().err
 
 
 def test_a_step_that_trains_nothing_loads_no_student(tiny_path, tmp_path):
