@@ -110,7 +110,7 @@ def _read(lines: Sequence[bytes], most: int) -> tuple[list[Row], list[tuple[str,
                 raise BadRow(f"{most} rows are taken at most")
             row = read_entry(line, Provenance(PROGRAM))
             if row.id in rows:
-                raise BadRow(f"repeats row {row.id}")
+                raise BadRow("repeats an earlier line")
             rows[row.id] = row
         except BadRow as error:
             dropped.append((f"line {number}", str(error)))
