@@ -9,7 +9,7 @@ luckiest of many.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,14 +22,36 @@ from dataenv.evaluation import EvalReport
 from dataenv.hashing import seed_of
 from dataenv.policy import Briefing, Policy, Remembers, more_like_topics
 
-WAYS: dict[str, tuple[str, tuple[dict[str, Any], ...]]] = {
-    "plain": ("", ()),
-    "asked again": ("teacher", ({"op": "verify"},)),
-    "second": ("second", ({"op": "rewrite", "to": "worked", "by": "second"},)),
-    "execution": ("execution", ({"op": "verify", "by": "execution"},)),
+
+@dataclass(frozen=True)
+class Way:
+    """Where a topic's rows come from, and how they are made sure of.
+
+    Args:
+        odds: Of its being drawn, at first.
+        asked: Who is asked once more for each row; empty: nobody.
+        check: How.
+        from_pool: Whether the rows are drawn from the pool; otherwise the teacher writes them.
+    """
+
+    odds: float
+    asked: str = ""
+    check: Mapping[str, Any] = field(default_factory=dict)
+    from_pool: bool = False
+
+
+AGAIN: dict[str, Any] = {"op": "verify"}
+ANEW: dict[str, Any] = {"op": "rewrite", "to": "worked", "by": "second"}
+EXECUTED: dict[str, Any] = {"op": "verify", "by": "execution"}
+WAYS = {
+    "plain": Way(0.1),
+    "asked again": Way(0.4, "teacher", AGAIN),
+    "second": Way(0.25, "second", ANEW),
+    "execution": Way(0.05, "execution", EXECUTED),
+    "pool": Way(0.1, from_pool=True),
+    "pool, asked again": Way(0.05, "teacher", AGAIN, from_pool=True),
+    "pool, second": Way(0.05, "second", ANEW, from_pool=True),
 }
-"""Ways to make sure of a topic's rows: who is asked once more for each, and how."""
-WAY_ODDS = {"plain": 0.1, "asked again": 0.5, "second": 0.3, "execution": 0.1}
 STYLES = {"worked": 0.9, "direct": 0.1}
 ORDERS = {"shuffle": 0.6, "short_first": 0.2, "long_first": 0.2}
 RESTS = {"second": 0.6, "kept": 0.4}
@@ -69,16 +91,17 @@ class Plan:
         room = SPARE * briefing.limits["max_rows"]
         if briefing.limits["calls"]:
             price = sum(share * _price(ways[topic], briefing) for topic, share in shares.items())
-            room = min(room, briefing.limits["calls"] / price)
+            room = min(room, briefing.limits["calls"] / price) if price else room
         actions: list[dict[str, Any]] = []
         for topic, share in sorted(shares.items(), key=lambda pair: -pair[1]):
-            writes = more_like_topics({topic: int(share * room)}, briefing)
-            if briefing.limits["calls"]:
-                writes = [{**write, "style": self.style} for write in writes]
-            checks = WAYS[ways[topic]][1] if writes else ()
-            # what reads like the topic may be more than was written for it
-            bounded = ({**check, "topic": topic, "n": int(share * room)} for check in checks)
-            actions += [*writes, *bounded]
+            way, n = WAYS[ways[topic]], int(share * room)
+            brought = more_like_topics({topic: n}, briefing, way.from_pool)
+            actions += [
+                {**each, "style": self.style} if each["op"] == "generate" else each
+                for each in brought
+            ]
+            if brought and way.check:  # what reads like the topic may be more than came in for it
+                actions.append({**way.check, "topic": topic, "n": n})
         solve = {"op": "rewrite", "to": "worked", "by": "second", "n": REST}
         rest = [solve] if self.rest == "second" and "second" in briefing.prices else []
         return [
@@ -91,8 +114,9 @@ class Plan:
 
 
 def _price(way: str, briefing: Briefing) -> int:
-    """Calls that a row costs, written and made sure of."""
-    return 1 + (briefing.prices[WAYS[way][0]] if WAYS[way][0] else 0)
+    """Calls that a row costs, brought in and made sure of."""
+    chosen = WAYS[way]
+    return (not chosen.from_pool) + (briefing.prices[chosen.asked] if chosen.asked else 0)
 
 
 class Chances:
@@ -109,7 +133,7 @@ class Chances:
     ) -> None:
         self.rng = rng
         self.mean, self.spread = np.log(shares), np.full(len(shares), 0.7)
-        self.ways = [_normalised({way: WAY_ODDS[way] for way in ways}) for _ in shares]
+        self.ways = [_normalised({way: WAYS[way].odds for way in ways}) for _ in shares]
         self.styles, self.orders, self.rests = dict(STYLES), dict(ORDERS), dict(RESTS)
 
     def draw(self) -> Plan:
@@ -208,7 +232,11 @@ class Privileged(Remembers):
         task, prices = self.briefing.task, self.briefing.prices
         counts = [sum(item.topic == topic for item in task.public) for topic in task.topics]
         shares = [count / len(task.public) for count in counts]
-        ways = [way for way, (who, _) in WAYS.items() if not who or who in prices]
+        ways = [
+            name
+            for name, way in WAYS.items()
+            if (not way.asked or way.asked in prices) and (task.pool or not way.from_pool)
+        ]
         rng = np.random.default_rng(seed_of("privileged", self.briefing.seed))
         chances = Chances(shares, ways, rng)
         proportional = [Plan(tuple(np.log(shares)), (w,) * len(shares), *USUAL) for w in ways]

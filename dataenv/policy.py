@@ -106,23 +106,30 @@ LARGEST_LIKE = 64
 """Examples that one of them takes."""
 
 
-def more_like(ids: Sequence[str], n: int, briefing: Briefing) -> list[dict[str, Any]]:
+def more_like(
+    ids: Sequence[str], n: int, briefing: Briefing, from_pool: bool = False
+) -> list[dict[str, Any]]:
     """The operations that bring in `n` rows like given items: written by the teacher or, where there
-    is none, drawn from the pool."""
+    is none or `from_pool` says so, drawn from the pool."""
     like = list(ids[:LARGEST_LIKE])
     sizes = [min(LARGEST_REQUEST, n - start) for start in range(0, n, LARGEST_REQUEST)]
-    if briefing.limits["calls"]:
+    if briefing.limits["calls"] and not from_pool:
         return [{"op": "generate", "brief": "", "n": size, "examples": like} for size in sizes]
     return [{"op": "draw", "n": size, "like": like} for size in sizes]
 
 
-def more_like_topics(counts: Mapping[str, int], briefing: Briefing) -> list[dict[str, Any]]:
+def more_like_topics(
+    counts: Mapping[str, int], briefing: Briefing, from_pool: bool = False
+) -> list[dict[str, Any]]:
     """The operations that bring in so many rows like the public items of each topic, in order."""
     return [
         operation
         for topic, n in counts.items()
         for operation in more_like(
-            [item.id for item in briefing.task.public if item.topic == topic], n, briefing
+            [item.id for item in briefing.task.public if item.topic == topic],
+            n,
+            briefing,
+            from_pool,
         )
     ]
 

@@ -119,9 +119,9 @@ def test_recipes_do_without_what_they_cannot_pay(calls, make_env):
 
 def test_privileged_keeps_to_its_steps(make_env):
     env = make_env(steps=6)
-    policy = Privileged(population=3, generations=1, elite=2)
+    policy = Privileged(population=8, generations=1, elite=2)
     assert run_episode(env, policy, seed=1).outcome.flags[0] == "privileged"
-    assert policy.cost["episodes"] == 3 + len(RIVALS)
+    assert policy.cost["episodes"] == 8 + len(RIVALS)
 
 
 def test_privileged_does_what_a_rival_did_if_that_went_better(make_env, monkeypatch):
