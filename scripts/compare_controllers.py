@@ -32,6 +32,7 @@ CONTROLLERS = (
     "headroom",
     "feedback",
     "feedback_shuffled",
+    "program",
     "matched_teacher",
     "matched_clean",
     "privileged",
