@@ -24,7 +24,7 @@ OWN_SHARE = 0.1
 """Share of the accepted rows that the program may have written itself."""
 TALK_LINES = 200
 _WHY = {
-    ECHOED: "its answer stood in the prompt that it comes from",
+    ECHOED: "its answer was there before, but not as the answer to this question",
     **dict.fromkeys(OWN[1:], "no teacher call, seed, pool row or earlier row accounts for it"),
 }
 _BOM = b"\xef\xbb\xbf"

@@ -676,6 +676,9 @@ def main(argv: list[str] | None = None) -> int:
     except DataEnvError as error:
         print(f"dataenv: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # whoever read our output has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from dataenv.tasks.graders import get_grader
 MAX_SLICES = 32
 BAD_CASES = 12
 TEXT_LIMIT = 600
+LONG = ("message", "printed")
+"""Parts of an effect that are shown whole; the operation has cut them."""
 
 
 @dataclass(frozen=True)
@@ -224,8 +226,10 @@ class EvalReport:
         ]
         effect = dict(self.effect)
         shown = effect.pop("shown", ())
+        texts = {name: effect.pop(name, "") for name in LONG}
         if effect:
             lines.append("effect: " + ", ".join(f"{k} {_short(v)}" for k, v in effect.items()))
+        lines += [f"{name}: {text}" for name, text in texts.items() if text]
         for identity, *texts in shown:
             lines.append(f"  [{identity}] " + " | ".join(repr(text[:TEXT_LIMIT]) for text in texts))
         if self.error:

@@ -133,7 +133,8 @@ def rebalance(op: Rebalance, rows: WorkingSet, tools: Tools) -> Result:
 
 @dataclass(frozen=True)
 class Order:
-    """Fix the order in which rows are trained, or hand it back to chance."""
+    """Fix the order in which rows are trained, or hand it back to chance. Of a set that is larger than
+    training takes, the first rows in that order are trained."""
 
     by: str = arg(
         "short_first or long_first: by length; easy_first or hard_first: by the newest student's "

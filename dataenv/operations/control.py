@@ -50,7 +50,8 @@ class Train:
 
 
 def train(op: Train, rows: WorkingSet, tools: Tools) -> Result:
-    """Refuses a set that is too small before a training is charged."""
+    """Refuses a set that is too small before a training is charged; says what is trained on, and
+    whether that was evaluated before."""
     if tools.trainings_left < 1:
         raise BudgetExhausted("no training is left.", "Submit.")
     if len(rows) < tools.min_rows:
@@ -58,7 +59,11 @@ def train(op: Train, rows: WorkingSet, tools: Tools) -> Result:
             f"the set holds {len(rows)} rows; {tools.min_rows} are needed to train.",
             "Generate or label more.",
         )
-    return rows, Effect("train", trains=True)
+    used = [WorkingSet(each.rows[: tools.max_rows], each.sequential) for each in tools.evaluated]
+    now = WorkingSet(rows.rows[: tools.max_rows], rows.sequential)
+    same = [number for number, each in enumerate(used, 1) if each.digest == now.digest]
+    shown = [("trained", len(now)), *((("same_as_evaluation", same[0]),) if same else ())]
+    return rows, Effect("train", trains=True, shown=tuple(shown))
 
 
 @dataclass(frozen=True)

@@ -134,7 +134,12 @@ def _shown(action: Any) -> str:
 
 def _ending(outcome: Outcome) -> list[str]:
     flags = f"; flags: {', '.join(outcome.flags)}" if outcome.flags else ""
-    lines = [f"The episode is over ({outcome.ended}), {outcome.rows} rows submitted{flags}."]
+    which = "the base" if outcome.evaluation == 0 else "a set that was never evaluated"
+    which = f"the set of evaluation {outcome.evaluation}" if outcome.evaluation else which
+    lines = [
+        f"The episode is over ({outcome.ended}). Submitted: {which}, {outcome.rows} rows, public score "
+        f"{outcome.final[0]:.3f}{flags}."
+    ]
     before, after = outcome.base[1], outcome.final[1]
     if outcome.gain_interval_points is not None:
         low, high = outcome.gain_interval_points
