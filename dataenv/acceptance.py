@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -28,6 +29,7 @@ _WHY = {
     **dict.fromkeys(OWN[1:], "no teacher call, seed, pool row or earlier row accounts for it"),
 }
 _BOM = b"\xef\xbb\xbf"
+_MEANT = re.compile(rb"""\{\s*["}]|\[\s*[\[{"]|\[\s*\]\s*\S|\{'.*'output'""")
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,12 @@ class Accepted:
 
 
 def parted(output: bytes) -> tuple[list[bytes], str]:
-    """Lines that are meant as rows, since they begin as JSON does; and the end of the others."""
+    """Lines that are meant as rows, since they begin as JSON does, or are a row as Python prints it; and
+    the end of the others."""
     rows, talk = [], []
     for line in output.splitlines():
         bare = line.strip().removeprefix(_BOM)
-        if bare.startswith((b"{", b"[{", b"[[", b"[]", b'["')):
+        if _MEANT.match(bare):
             rows.append(line)
         elif bare:
             talk.append(line)
@@ -65,7 +68,7 @@ def parted(output: bytes) -> tuple[list[bytes], str]:
 def accept(
     lines: Sequence[bytes],
     calls: Sequence[Source],
-    old: WorkingSet,
+    earlier: Sequence[WorkingSet],
     task: Task,
     overlap: OverlapIndex,
     max_rows: int,
@@ -76,15 +79,16 @@ def accept(
     Args:
         lines: That are meant as rows.
         calls: What the program asked the teacher, and was told.
-        old: The working set before.
+        earlier: The sets that were evaluated, and the working set before.
         task: Whose seeds, pool and public items it was shown.
         overlap: Finds public items.
         max_rows: Rows that training uses.
         step: Number of the step.
     """
     drafts, dropped = _read(lines, SPARE * max_rows)
-    known = {row.id: row for row in (*map(partial(_drawn, step), task.pool), *old)}
-    found = origins(drafts, calls, _material(old, task), step)
+    held = {row.id: row for rows in earlier for row in rows}
+    known = {row.id: row for row in map(partial(_drawn, step), task.pool)} | held
+    found = origins(drafts, calls, _material(held.values(), task), step)
     asked = {key: call.question for call in calls for key in call.calls}
     rows = [
         known.get(row.id) or _marked(dataclasses.replace(row, provenance=origin), asked, overlap)
@@ -117,8 +121,8 @@ def _read(lines: Sequence[bytes], most: int) -> tuple[list[Row], list[tuple[str,
     return list(rows.values()), dropped
 
 
-def _material(old: WorkingSet, task: Task) -> list[Source]:
-    rows = (*old, *task.pool, *task.few_shot)
+def _material(earlier: Iterable[Row], task: Task) -> list[Source]:
+    rows = (*earlier, *task.pool, *task.few_shot)
     held = [Source(r.prompt, r.output, r.provenance.calls, (r.id,)) for r in rows]
     items = (*task.seeds, *task.public)
     return [*held, *(Source(item.prompt, "", (), (item.id,)) for item in items)]

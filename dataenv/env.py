@@ -442,6 +442,7 @@ class DataEnv(gym.Env):
             topics=self.topics,
             overlap=self._overlap,
             report=self.report,
+            newest=(state.evaluated[-1] if state.evaluated else self._base).public,
             evaluated=tuple(each.rows for each in state.evaluated),
             best=self._best(),
             row_losses=lambda rows: self._laboratory.row_losses(rows, newest),

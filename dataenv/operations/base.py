@@ -18,7 +18,7 @@ from typing import Any
 from dataenv.config import ProgramLimits, did_you_mean
 from dataenv.contamination import OverlapIndex
 from dataenv.errors import InvalidAction
-from dataenv.evaluation import EvalReport
+from dataenv.evaluation import EvalReport, Evaluation
 from dataenv.rows import Row, WorkingSet
 from dataenv.tasks.base import Task
 from dataenv.teachers.broker import Broker
@@ -121,6 +121,7 @@ class Tools:
         topics: Tells which topic a row reads like.
         overlap: Finds rows that repeat public items.
         report: The newest report.
+        newest: The newest student's answers to the public items.
         evaluated: The sets evaluated so far, oldest first.
         best: Index into `evaluated` of the best by public score, or None.
         row_losses: Loss of the newest student per row of a set; trains nothing.
@@ -140,6 +141,7 @@ class Tools:
     topics: TopicModel
     overlap: OverlapIndex
     report: EvalReport
+    newest: Evaluation
     evaluated: tuple[WorkingSet, ...]
     best: int | None
     row_losses: Callable[[WorkingSet], list[float]]

@@ -12,21 +12,31 @@ from dataenv.rows import WorkingSet
 
 @dataclass(frozen=True)
 class Inspect:
-    """Look at rows, public items, seeds or the raw pool; costs a step, no call."""
+    """Look at rows, public items, those that the newest student answers wrongly, seeds or the raw
+    pool; costs a step, no call."""
 
-    what: str = arg("What to look at.", choices=("rows", "public", "seeds", "pool"), default="rows")
+    what: str = arg(
+        "What to look at.", choices=("rows", "public", "wrong", "seeds", "pool"), default="rows"
+    )
     n: int = arg("How many, at random.", low=1, high=50, default=8)
     topic: str = arg("Only this topic; empty: any.", default="")
 
 
 def inspect(op: Inspect, rows: WorkingSet, tools: Tools) -> Result:
-    """Shows content, provenance and, for public items, the gold answer."""
+    """Shows content, provenance and, for public items, the gold answer; of wrong ones, the student's."""
     wanted = reads_like(op.topic, tools)
     if op.what in ("rows", "pool"):
         found = [
             (row.id, row.prompt, row.output, "; ".join(row.provenance.checks))
             for row in (rows if op.what == "rows" else tools.task.pool)
             if wanted(row)
+        ]
+    elif op.what == "wrong":
+        pairs = zip(tools.task.public, tools.newest.correct, tools.newest.answers, strict=True)
+        found = [
+            (item.id, item.prompt, item.gold, answer)
+            for item, is_right, answer in pairs
+            if not is_right and op.topic in ("", item.topic)
         ]
     else:
         items = tools.task.public if op.what == "public" else tools.task.seeds

@@ -68,8 +68,9 @@ def program(op: Program, rows: WorkingSet, tools: Tools) -> Result:
     failure, message = _verdict(done)
     found = Accepted(WorkingSet(), (), len(lines))
     if not failure:
+        earlier = (*tools.evaluated, rows)
         found = accept(
-            lines, desk.calls, rows, tools.task, tools.overlap, tools.max_rows, tools.step
+            lines, desk.calls, earlier, tools.task, tools.overlap, tools.max_rows, tools.step
         )
         if len(found.rows) < tools.min_rows:
             failure, message = "insufficient_valid_samples", _shortage(found, tools.min_rows)

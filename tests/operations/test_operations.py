@@ -290,6 +290,10 @@ def test_inspect_shows_and_changes_nothing(env):
     before = env.working_set.digest
     assert len(do(env, "inspect", n=4)["shown"]) == 4
     shown = do(env, "inspect", what="public", n=3)["shown"]
+    wrong = do(env, "inspect", what="wrong", n=50)["shown"]
+    scored = env.report
+    assert len(wrong) == round((1 - scored.score) * scored.n)
+    assert all(answer != gold for _, _, gold, answer in wrong)
     assert {entry[0] for entry in shown} <= {item.id for item in env.task.public}
     assert env.working_set.digest == before and env.broker.used == 0
 
@@ -319,3 +323,13 @@ def test_near_twins_are_those_that_an_exhaustive_search_finds(name, share):
         seen.setdefault(words, row.id)
         expected.append(twin)
     assert twins(rows, share) == expected and (any(expected) or share > 0.7)
+
+
+def test_training_says_what_it_takes_and_what_was_evaluated_before(make_env):
+    env = make_env(max_rows=8, min_rows=2, trainings=3)
+    env.reset(seed=0)
+    do(env, "draw", n=12)
+    assert "same_as_evaluation" not in (first := do(env, "train")) and first["trained"] == 8
+    assert do(env, "train")["same_as_evaluation"] == 1
+    do(env, "drop", rows=[env.working_set.rows[0].id])
+    assert "same_as_evaluation" not in do(env, "train")

@@ -286,7 +286,7 @@ def test_rows_that_a_teacher_only_repeats_are_the_programs_own(echoing):
     assert effect["calls"] == 30 and effect["failure"] == ""
     origins = [row.provenance.operation for row in echoing.working_set]
     assert origins.count(ECHOED) == 2 and origins.count(PROGRAM) == 0
-    assert any("its answer stood in the prompt" in reason for reason, _ in effect["reasons"])
+    assert any("its answer was there before" in reason for reason, _ in effect["reasons"])
 
 
 TOWERS = """
