@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from dataenv.policies.feedback import Belief, FeedbackPolicy
+from dataenv.policies.belief import Belief
+from dataenv.policies.feedback import FeedbackPolicy
 
 from dataenv.evaluation import EvalReport
 from dataenv.hashing import rng_of

@@ -133,6 +133,18 @@ def sweep(arguments: argparse.Namespace) -> int:
     return int(failed > 0)
 
 
+def train(arguments: argparse.Namespace) -> int:
+    """Learns a controller, or goes on with that."""
+    from dataenv.runs.learning import LEARNED, Learning, read_learning
+    from dataenv.runs.trackers import TRACKERS
+
+    config = read_learning(arguments.config, arguments.set)
+    learning = Learning(config, arguments.out, arguments.processes)
+    learning.run(TRACKERS[arguments.track](arguments.out), lambda line: print(line, flush=True))
+    print(f"the policy, for --policy: {arguments.out / LEARNED}")
+    return 0
+
+
 def _run_config(arguments: argparse.Namespace, started_with: dict[str, Any] | None) -> EnvConfig:
     """The configuration that the arguments name; what they leave open is as the run was started."""
     from dataenv.config import from_mapping, override
@@ -564,6 +576,20 @@ def parser() -> argparse.ArgumentParser:
     many.add_argument("--processes", type=int, default=2, help="episodes at a time")
     many.add_argument("--engine", choices=("processes", "ray"), default="processes")
     many.set_defaults(call=sweep)
+    learns = verbs.add_parser("train", help="learn a controller on training targets; resumable")
+    learns.add_argument("config", type=Path, help="a YAML file: learner, tasks, trainings, ...")
+    learns.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the file"
+    )
+    learns.add_argument(
+        "--out",
+        type=Path,
+        default=Path("runs/train"),
+        help="folder for it; with the same settings there, goes on",
+    )
+    learns.add_argument("--processes", type=int, default=2, help="episodes at a time")
+    learns.add_argument("--track", choices=("none", "wandb"), default="none")
+    learns.set_defaults(call=train)
     check = verbs.add_parser("doctor", help="say what is missing for a run, before it starts")
     which = check.add_mutually_exclusive_group(required=True)
     which.add_argument("config", type=Path, nargs="?", help="a YAML file, as for run --config")

@@ -87,6 +87,10 @@ class TrainingFault(EnvironmentFault):
     """Training crashed for a reason that is not in the data."""
 
 
+class LearningFault(EnvironmentFault):
+    """Episodes that a learner asked for could not be played."""
+
+
 class StoreFault(EnvironmentFault):
     """The store of a run cannot be read or written: another process has it, the disk is full, or it
     is damaged."""

@@ -134,6 +134,16 @@ def more_like_topics(
     ]
 
 
+def shared_out(total: int, weights: Mapping[str, float]) -> dict[str, int]:
+    """Shares of a whole number in proportion to weights, by largest remainders: they sum to it."""
+    scale = total / (sum(weights.values()) or 1.0)
+    shares = {name: int(scale * weight) for name, weight in weights.items()}
+    nearest = sorted(weights, key=lambda name: shares[name] - scale * weights[name])
+    for name in nearest[: total - sum(shares.values())]:
+        shares[name] += 1
+    return shares
+
+
 def affordable_rows(briefing: Briefing, check_price: int = 1, spare: float = 1.5) -> int:
     """Rows that the calls pay for, written and checked, up to `spare` times the places of a set.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,22 @@ def config_from_file(
     return env_config(content.pop("task"), assignments, **{**(defaults or {}), **content, **fields})
 
 
+def config_of(
+    task: str,
+    assignments: tuple[str, ...] | list[str] = (),
+    defaults: Mapping[str, Any] | None = None,
+    **fields: Any,
+) -> EnvConfig:
+    """The configuration of a YAML file, a registered id or a task folder; see `config_from_file`.
+
+    Raises:
+        ConfigError, UnknownNameError: As there.
+    """
+    if task.endswith((".yaml", ".yml")):
+        return config_from_file(Path(task), assignments, defaults, **fields)
+    return env_config(task, assignments, **{**(defaults or {}), **fields})
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     import yaml
 
@@ -113,11 +130,36 @@ def agent_table() -> dict[str, Any]:
     return dict(AGENTS)
 
 
+def learner_table() -> dict[str, Any]:
+    """What learns to curate, by name."""
+    from dataenv import baselines, policies
+
+    return {**policies.LEARNERS, **baselines.LEARNERS}
+
+
+def make_learner(name: str, settings: Mapping[str, Any] | None = None, seed: int = 0) -> Any:
+    """A learner by name; see `dataenv.runs.learning.Learner`.
+
+    Args:
+        name: Of the table.
+        settings: Its own; by name.
+        seed: Of its chance.
+
+    Raises:
+        UnknownNameError, ConfigError: There is no such learner, or a setting of it is wrong.
+    """
+    table = learner_table()
+    if name not in table:
+        raise UnknownNameError(f"unknown learner {name!r}{did_you_mean(name, list(table))}")
+    return table[name](settings or {}, seed)
+
+
 def make_policy(
     name: str, assignments: Sequence[str] = (), agent: AgentConfig | None = None
 ) -> Any:
-    """A controller by name; from a file, ``path/to/file.py:ClassName``; or as a YAML file says, which
-    has the keys ``policy``, one of the former, and those of `AgentConfig`.
+    """A controller by name; from a file, ``path/to/file.py:ClassName``; that was learned, by the JSON
+    file that `dataenv train` has written; or as a YAML file says, which has the keys ``policy``, one of
+    the former, and those of `AgentConfig`.
 
     Args:
         name: Of the controller.
@@ -128,6 +170,8 @@ def make_policy(
         UnknownNameError: There is no such controller.
         ConfigError: The file or the class in it cannot be used, or it asks no language model.
     """
+    if name.endswith(".json"):
+        return learned_policy(Path(name))
     if name.endswith((".yaml", ".yml")):
         name, own = _agent_file(Path(name))
         agent = agent or own
@@ -148,6 +192,27 @@ def make_policy(
     if not hasattr(policy, "name"):
         policy.name = name.rsplit(":", 1)[-1]
     return policy
+
+
+def learned_policy(path: Path) -> Any:
+    """The controller of a file that a learner has written; its key ``policy`` says of which kind.
+
+    Raises:
+        ConfigError: It cannot be read, or is no such file.
+    """
+    from dataenv import baselines, policies
+
+    table = {**policies.LEARNED, **baselines.LEARNED}
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read the learned policy {path}: {error}") from error
+    kind = content.get("policy") if isinstance(content, dict) else None
+    if kind not in table:
+        raise ConfigError(
+            f"{path} holds no learned policy: its policy is {kind!r}{did_you_mean(str(kind), list(table))}"
+        )
+    return table[kind](content)
 
 
 def _agent_file(path: Path) -> tuple[str, AgentConfig | None]:

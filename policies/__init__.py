@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from dataenv.policies.cem import ClosedLoop, FeedbackSearch
 from dataenv.policies.feedback import FeedbackPolicy
 from dataenv.policies.iterative import Iterative
 from dataenv.policies.one_shot import OneShot
@@ -21,3 +22,7 @@ AGENTS: dict[str, Callable[..., Any]] = {
     "tool_agent": ToolAgent,
 }
 """Those that ask a language model, which they are handed as an `AgentConfig`."""
+LEARNERS: dict[str, Callable[..., Any]] = {"cem": FeedbackSearch}
+"""What `dataenv train` runs."""
+LEARNED: dict[str, Callable[..., Any]] = {"cem": ClosedLoop}
+"""What reads the policy that a learner has written."""

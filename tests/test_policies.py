@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from dataenv.baselines import REFERENCES
 from dataenv.baselines.privileged import RIVALS, Plan, Privileged
-from dataenv.policies.feedback import Belief, Held
+from dataenv.policies.belief import Belief, Held
 
 from dataenv.policy import briefing_of, run_episode
 from dataenv.registry import make_policy, policy_table

@@ -40,7 +40,7 @@ def run_jobs(
         processes: How many at a time.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _end_cut_line(path)
+    end_cut_line(path)
     failed = 0
     with path.open("a", encoding="utf-8") as out:
         for place, (job, records, error) in enumerate(in_processes(function, jobs, processes), 1):
@@ -53,7 +53,7 @@ def run_jobs(
         print(f"{failed} of {len(jobs)} jobs failed; run this again for them")
 
 
-def _end_cut_line(path: Path) -> None:
+def end_cut_line(path: Path) -> None:
     """So that what follows a cut-off line is not lost with it."""
     if path.exists() and not path.read_bytes().endswith(b"\n"):
         with path.open("a", encoding="utf-8") as out:

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from dataenv.config import from_mapping, require
 from dataenv.errors import ConfigError, DataEnvError
 from dataenv.presets import SPLITS, EnvConfig
-from dataenv.registry import config_from_file, env_config, make_policy, read_yaml
+from dataenv.registry import config_of, make_policy, read_yaml
 from dataenv.runs.files import replace_text
 from dataenv.runs.folder import RESULT, holds_run, is_unfinished
 from dataenv.runs.processes import Ended, in_processes
@@ -257,9 +257,7 @@ def _write(out: Path, results: dict[Planned, dict[str, Any]]) -> None:
 
 
 def _config_of(task: str, changes: Sequence[str]) -> EnvConfig:
-    if _is_file(task):
-        return config_from_file(Path(task), list(changes), {"split": "test"})
-    return env_config(task, list(changes), split="test")
+    return config_of(task, list(changes), {"split": "test"})
 
 
 def _is_file(task: str) -> bool:
