@@ -7,7 +7,6 @@ from typing import Any
 
 from dataenv.baselines.controls import ShuffledFeedback
 from dataenv.baselines.fixed import Headroom, Mirror, MirrorSecond, RandomMix
-from dataenv.baselines.open_loop import OpenLoop, RecipeSearch
 from dataenv.baselines.privileged import Privileged
 from dataenv.baselines.program import TopicsProgram
 from dataenv.baselines.references import MatchedClean, MatchedTeacher
@@ -26,7 +25,3 @@ BASELINES: dict[str, Callable[[], Any]] = {
 
 REFERENCES = frozenset({"matched_teacher", "matched_clean", "privileged"})
 """They see what no controller sees: rows from the private distribution, or hidden scores."""
-
-LEARNERS: dict[str, Callable[..., Any]] = {"open_loop": RecipeSearch}
-LEARNED: dict[str, Callable[..., Any]] = {"open_loop": OpenLoop.of}
-"""As in `dataenv.policies`."""

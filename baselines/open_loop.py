@@ -54,7 +54,7 @@ class OpenLoop(Recipe):
     name = "open_loop"
 
     def __init__(self, settings: RecipeSettings) -> None:
-        self.settings = settings
+        self.tuning = settings
 
     @classmethod
     def of(cls, learned: Mapping[str, Any]) -> OpenLoop:
@@ -63,7 +63,7 @@ class OpenLoop(Recipe):
 
     def plan(self, briefing: Briefing) -> list[dict[str, Any]]:
         """What is to be solved comes first, then what is checked, then what is taken as it is."""
-        calls, settings = briefing.limits["calls"], self.settings
+        calls, settings = briefing.limits["calls"], self.tuning
         second = "second" in briefing.prices and calls > 0
         places = briefing.limits["max_rows"]
         drawn = round(settings.pool * places) if briefing.task.pool else 0
@@ -87,7 +87,7 @@ class OpenLoop(Recipe):
 
     def _affordable(self, briefing: Briefing, room: float, drawn: int) -> tuple[int, int]:
         """Rows that the second teacher solves, and others: as many as there is room and calls for."""
-        calls, settings = briefing.limits["calls"], self.settings
+        calls, settings = briefing.limits["calls"], self.tuning
         if not calls:
             return 0, round(room)
         price = briefing.prices.get("second", 0)
@@ -105,13 +105,13 @@ class OpenLoop(Recipe):
         """Operations that bring in so many rows, some of them without steps."""
         items = briefing.task.public
         weights = {
-            topic: sum(item.topic == topic for item in items) ** self.settings.tilt
+            topic: sum(item.topic == topic for item in items) ** self.tuning.tilt
             for topic in briefing.task.topics
         }
         counts = shared_out(rows, weights)
-        if from_pool or not self.settings.direct:
+        if from_pool or not self.tuning.direct:
             return more_like_topics(counts, briefing, from_pool)
-        bare = {topic: int(n * self.settings.direct) for topic, n in counts.items()}
+        bare = {topic: int(n * self.tuning.direct) for topic, n in counts.items()}
         steps = {topic: n - bare[topic] for topic, n in counts.items()}
         direct = [
             {**each, "style": "direct"} if each["op"] == "generate" else each

@@ -132,9 +132,9 @@ def agent_table() -> dict[str, Any]:
 
 def learner_table() -> dict[str, Any]:
     """What learns to curate, by name."""
-    from dataenv import baselines, policies
+    from dataenv.policies.learners import LEARNERS
 
-    return {**policies.LEARNERS, **baselines.LEARNERS}
+    return dict(LEARNERS)
 
 
 def make_learner(name: str, settings: Mapping[str, Any] | None = None, seed: int = 0) -> Any:
@@ -200,19 +200,18 @@ def learned_policy(path: Path) -> Any:
     Raises:
         ConfigError: It cannot be read, or is no such file.
     """
-    from dataenv import baselines, policies
+    from dataenv.policies.learners import LEARNED
 
-    table = {**policies.LEARNED, **baselines.LEARNED}
     try:
         content = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"cannot read the learned policy {path}: {error}") from error
     kind = content.get("policy") if isinstance(content, dict) else None
-    if kind not in table:
+    if kind not in LEARNED:
         raise ConfigError(
-            f"{path} holds no learned policy: its policy is {kind!r}{did_you_mean(str(kind), list(table))}"
+            f"{path} holds no learned policy: its policy is {kind!r}{did_you_mean(str(kind), list(LEARNED))}"
         )
-    return table[kind](content)
+    return LEARNED[kind](content)
 
 
 def _agent_file(path: Path) -> tuple[str, AgentConfig | None]:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
+from dataenv.env import DataEnv
 from dataenv.evaluation import EvalReport
-from dataenv.policy import step_record
+from dataenv.menu import MENU, OVERALL_FEATURES, RANKS, SLOT_FEATURES, Menu
+from dataenv.policy import briefing_of, step_record
 from dataenv.runs.episode_log import EpisodeLog
 from dataenv.runs.trackers import Tracker
 
 MAX_TEXT = 100_000
-RANKS = 8
-AMOUNTS = (16, 48)
 
 
 class TextIO(gym.Wrapper):
@@ -47,87 +47,40 @@ class TextIO(gym.Wrapper):
         return text.encode("ascii", "replace").decode()[:MAX_TEXT]
 
 
-def _menu() -> list[tuple[str, dict[str, Any]]]:
-    """(kind, arguments) of every discrete action; at most 64."""
-    entries: list[tuple[str, dict[str, Any]]] = []
-    for ranking in ("weakest", "progress"):
-        for rank in range(RANKS):
-            for amount in AMOUNTS:
-                entries.append(("topic", {"ranking": ranking, "rank": rank, "n": amount}))
-    entries += [("examples", {"rank": rank, "n": n}) for rank in range(RANKS) for n in AMOUNTS]
-    entries += [("label", {"n": n}) for n in AMOUNTS]
-    entries += [("mirror", {"n": n}) for n in AMOUNTS]
-    entries += [("op", {"op": "verify", "votes": votes}) for votes in (1, 3)]
-    entries += [("op", {"op": name}) for name in ("dedup", "filter", "rebalance", "revert")]
-    entries += [("op", {"op": "train"}), ("op", {"op": "submit"})]
-    return entries
-
-
-MENU = _menu()
-SUBMIT = len(MENU) - 1
-
-
 class DiscreteOperations(gym.Wrapper):
-    """One flattened Discrete: topics by rank of weakness or progress x amount, and the rest.
-
-    Submitting is masked until half of the trainings are used, unless nothing else is left.
-    """
+    """One flattened Discrete, see `dataenv.menu`: topics by rank of weakness x what to do about them, and
+    the rest. Observations are ``slots`` and ``overall``, the last few reports in view."""
 
     def __init__(self, env: gym.Env) -> None:
         super().__init__(env)
         self.action_space = spaces.Discrete(len(MENU))
+        shapes: dict[str, tuple[int, ...]] = {
+            "slots": (RANKS, SLOT_FEATURES),
+            "overall": (OVERALL_FEATURES,),
+        }
+        self.observation_space = spaces.Dict(
+            {name: spaces.Box(-1.0, 1.0, shape, np.float32) for name, shape in shapes.items()}
+        )
+        self._menu: Menu
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+        _, info = self.env.reset(seed=seed, options=options)
+        self._menu = Menu(briefing_of(cast(DataEnv, self.env.unwrapped), 0))
+        return self._seen(info), info
 
     def step(self, action: Any):
-        return self.env.step(self.operation(int(action)))
-
-    def operation(self, action: int) -> dict[str, Any]:
-        """The operation that a menu entry stands for now."""
-        kind, given = MENU[action]
-        env: Any = self.env.unwrapped
-        report: EvalReport = env.report
-        task = env.task
-        if kind == "op":
-            return dict(given)
-        if kind == "label":
-            return {"op": "label", "n": given["n"]}
-        if kind == "mirror":
-            ids = [item.id for item in task.public][:64]
-            return {"op": "generate", "brief": "", "n": given["n"], "examples": ids}
-        ranked = list(report.slices)
-        if given.get("ranking") == "progress":
-            ranked.sort(key=lambda each: -each.progress)
-        if given["rank"] >= len(ranked):
-            return {"op": "nothing at this rank"}
-        topic = ranked[given["rank"]].name
-        if kind == "topic":
-            return {"op": "generate", "brief": f"problems about {topic}", "n": given["n"]}
-        wrong = [dict(c)["id"] for c in report.bad_cases if dict(c)["topic"] == topic]
-        ids = wrong or [item.id for item in task.public if item.topic == topic][:8]
-        return {"op": "generate", "brief": "", "n": given["n"], "examples": ids}
+        operation = self._menu.operation(int(action), self._report)
+        _, reward, terminated, truncated, info = self.env.step(operation)
+        return self._seen(info), reward, terminated, truncated, info
 
     def action_masks(self) -> np.ndarray:
-        """Which menu entries are of use now, of shape (entries,), bool."""
-        env: Any = self.env.unwrapped
-        allowed = env.operation_mask()
-        left = env.broker.left
-        topics = len(env.report.slices)
-        mask = np.zeros(len(MENU), bool)
-        for number, (kind, given) in enumerate(MENU):
-            if kind == "op":
-                mask[number] = allowed[given["op"]]
-            else:
-                mask[number] = given["n"] <= left and given.get("rank", 0) < topics
-        rows = len(env.working_set)
-        for number, (kind, given) in enumerate(MENU):
-            if kind == "op" and given["op"] == "verify":
-                mask[number] &= 0 < rows * given["votes"] <= left and any(
-                    not row.verified for row in env.working_set
-                )
-            if kind == "label":
-                mask[number] &= bool(env.task.seeds)
-        used = dict(env.report.budget)["trainings"][0]
-        mask[SUBMIT] = 2 * used >= env.config.trainings or not mask[:SUBMIT].any()
-        return mask
+        """Which entries of the menu are of use now, of shape (entries,), bool."""
+        return self._menu.mask(self._report)
+
+    def _seen(self, info: dict[str, Any]) -> dict[str, np.ndarray]:
+        self._report: EvalReport = info["report"]
+        self._menu.see(self._report)
+        return self._menu.view(self._report)
 
 
 class TrackEpisodes(gym.Wrapper):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dataenv.policies.cem import ClosedLoop, FeedbackSearch
 from dataenv.policies.feedback import FeedbackPolicy
 from dataenv.policies.iterative import Iterative
 from dataenv.policies.one_shot import OneShot
@@ -22,7 +21,3 @@ AGENTS: dict[str, Callable[..., Any]] = {
     "tool_agent": ToolAgent,
 }
 """Those that ask a language model, which they are handed as an `AgentConfig`."""
-LEARNERS: dict[str, Callable[..., Any]] = {"cem": FeedbackSearch}
-"""What `dataenv train` runs."""
-LEARNED: dict[str, Callable[..., Any]] = {"cem": ClosedLoop}
-"""What reads the policy that a learner has written."""

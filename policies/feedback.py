@@ -47,7 +47,7 @@ class FeedbackPolicy(Remembers):
     )
 
     def __init__(self, settings: Settings = DEFAULTS) -> None:
-        self.settings = settings
+        self.tuning = settings
 
     def begin(self, briefing: Briefing) -> None:
         """Forgets everything."""
@@ -57,7 +57,7 @@ class FeedbackPolicy(Remembers):
         self.last: tuple[dict[str, Any], str, str] = ({}, "", "")
         self.beliefs: dict[str, Belief] = {}
         self.counts: dict[str, dict[str, int]] = {arm: {} for arm in LAID_IN}
-        self.pool_left = self._pool_rows() if self.settings.pool else {}
+        self.pool_left = self._pool_rows() if self.tuning.pool else {}
         self.written: dict[str, tuple[float, int]] = {}
         self.rounds, self.evaluation, self.size = 0, -1, -1
 
@@ -70,7 +70,7 @@ class FeedbackPolicy(Remembers):
         """The inverse of `state_dict`."""
         super().load_state_dict(state)
         self.beliefs = {
-            topic: Belief.from_dict(each, self.settings) for topic, each in state["beliefs"].items()
+            topic: Belief.from_dict(each, self.tuning) for topic, each in state["beliefs"].items()
         }
 
     def act(self, observation: Mapping[str, Any], report: EvalReport) -> dict[str, Any]:
@@ -149,7 +149,7 @@ class FeedbackPolicy(Remembers):
     def _learn(self, report: EvalReport, held: Mapping[str, Held]) -> None:
         for each in report.slices:
             if each.name not in self.beliefs:
-                self.beliefs[each.name] = Belief(each.score, each.n, self.settings)
+                self.beliefs[each.name] = Belief(each.score, each.n, self.tuning)
             else:
                 self.beliefs[each.name].see(held[each.name], each.score)
                 before, written = self.written.get(each.name, (0, 0))
@@ -160,14 +160,14 @@ class FeedbackPolicy(Remembers):
         return [
             name
             for name, rows in held.items()
-            if rows.total and self.beliefs[name].never() > self.settings.hopeless
+            if rows.total and self.beliefs[name].never() > self.tuning.hopeless
         ]
 
     def _choose(
         self, report: EvalReport, held: dict[str, Held], calls: float
     ) -> Counter[tuple[str, str]]:
         """Rows of this round by topic and arm, the most promising first."""
-        weight = {each.name: (each.n / report.n) ** self.settings.tilt for each in report.slices}
+        weight = {each.name: (each.n / report.n) ** self.tuning.tilt for each in report.slices}
         unsolved = {topic: rows.plain + rows.raw + rows.pool for topic, rows in held.items()}
         chosen: Counter[tuple[str, str]] = Counter()
         room = max(0.0, self.limits["max_rows"] - sum(rows.total for rows in held.values()))
@@ -210,7 +210,7 @@ class FeedbackPolicy(Remembers):
     ) -> float:
         """Plans the first look at every topic, the largest first; returns what it costs."""
         spare = calls - self._smallest(self.limits["min_rows"])
-        probes, spent = self.settings.probes, 0.0
+        probes, spent = self.tuning.probes, 0.0
         for topic in sorted(held, key=lambda name: -weight[name]):
             if self.rounds or not price or not probes or spent + price * probes > spare:
                 break
@@ -221,7 +221,7 @@ class FeedbackPolicy(Remembers):
 
     def _allowance(self, calls: float, room: float) -> float:
         """Calls for this round; enough of them for a set that can be trained on, if there are."""
-        settings = self.settings
+        settings = self.tuning
         shares = (settings.first_share, settings.second_share, settings.third_share, 1.0)
         share = shares[min(self.rounds, len(shares) - 1)]
         missing = self.limits["min_rows"] - (self.limits["max_rows"] - room)
@@ -239,10 +239,10 @@ class FeedbackPolicy(Remembers):
         price = self.briefing.prices.get("second")
         if price:
             arms |= {"solve": price, "write and solve": 1 + price}
-        if self.settings.unchecked:
+        if self.tuning.unchecked:
             arms["leave"] = 1
-        if self.settings.pool and self.task.pool:
-            arms["pool"] = self.settings.pool_price
+        if self.tuning.pool and self.task.pool:
+            arms["pool"] = self.tuning.pool_price
         return arms
 
     def _pool_rows(self) -> dict[str, int]:
@@ -252,7 +252,7 @@ class FeedbackPolicy(Remembers):
         return {topic: found[topic] for topic in self.task.topics}
 
     def _pool_is_spent(self, topic: str, rows: Held, planned: int) -> bool:
-        return min(self.settings.pool - rows.pool, self.pool_left[topic] - planned) < BATCH
+        return min(self.tuning.pool - rows.pool, self.pool_left[topic] - planned) < BATCH
 
     def _after(self, topic: str, rows: Held, arm: str, n: float = BATCH) -> Held:
         """The rows of a topic after `n` more by an arm."""
@@ -278,7 +278,7 @@ class FeedbackPolicy(Remembers):
         plan: dict[str, list[tuple[dict[str, Any], str, str]]] = {
             arm: [] for arm in ("solve", "write", "leave", "pool", "write and solve")
         }
-        by_topic = self.settings.unchecked or self.settings.pool
+        by_topic = self.tuning.unchecked or self.tuning.pool
         for (topic, arm), n in sorted(chosen.items()):
             if arm != "solve":
                 plan[arm] += [(each, topic, arm) for each in self._brought(topic, arm, n)]

@@ -7,8 +7,9 @@ import pytest
 from gymnasium.utils.env_checker import check_env as gym_check
 from stable_baselines3.common.env_checker import check_env as sb3_check
 
+from dataenv.menu import MENU, SUBMIT, TRAIN, Entry
 from dataenv.operations import OPERATIONS, tool_schemas
-from dataenv.wrappers import MENU, SUBMIT, DiscreteOperations, TextIO
+from dataenv.wrappers import DiscreteOperations, TextIO
 
 
 def test_text_goes_in_and_the_report_comes_out(make_env):
@@ -29,8 +30,8 @@ def test_the_menu_is_small_and_submit_is_masked_until_half_the_trainings_are_use
     env = DiscreteOperations(make_env(trainings=2))
     env.reset(seed=1)
     assert len(MENU) <= 64 and not env.action_masks()[SUBMIT]
-    env.step(0)
-    env.step(SUBMIT - 1)
+    env.step(MENU.index(Entry("write", 24, 0)))
+    env.step(TRAIN)
     assert env.unwrapped.evaluations and env.action_masks()[SUBMIT]
 
 

@@ -22,7 +22,7 @@ from dataenv.hashing import digest, rng_of, seed_of
 from dataenv.lock import name_of_worlds
 from dataenv.policy import Policy, run_episode
 from dataenv.presets import SPLITS, EnvConfig
-from dataenv.registry import config_of, make_learner, read_yaml
+from dataenv.registry import config_of, learner_table, make_learner, read_yaml
 from dataenv.runs.files import claim, replace_text
 from dataenv.runs.processes import in_processes
 from dataenv.runs.resumable import end_cut_line, read_records
@@ -169,7 +169,7 @@ def play(job: Job) -> list[dict[str, Any]]:
     """The episodes of a scene; runs in a process of its own."""
     env = _environment(job.scene.task, json.dumps(job.changes))
     options = {"target": job.scene.target, "teacher": dict(job.scene.teacher)}
-    made = make_learner(job.learner).policy
+    made = learner_table()[job.learner].policy
     return [
         {**_played(env, made(candidate), job.scene.seed, options), "number": number}
         for number, candidate in job.candidates

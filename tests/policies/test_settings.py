@@ -80,9 +80,9 @@ def test_any_recipe_of_the_search_plays_a_clean_episode(domain, fields, make_env
         policy = OpenLoop(space.settings(point))
         episode = run_episode(make_env(domain, **fields), policy, seed=2)
         assert not [s["report"]["error"] for s in episode.steps if s["report"]["error"]], (
-            policy.settings
+            policy.tuning
         )
-        assert episode.outcome.evaluation, policy.settings
+        assert episode.outcome.evaluation, policy.tuning
 
 
 @pytest.mark.parametrize("domain", ["science", "code"])
@@ -92,9 +92,9 @@ def test_any_closed_loop_of_the_search_plays_a_clean_episode(domain, make_env):
         policy = FeedbackPolicy(space.settings(point))
         episode = run_episode(make_env(domain, pool=60), policy, seed=3)
         assert not [s["report"]["error"] for s in episode.steps if s["report"]["error"]], (
-            policy.settings
+            policy.tuning
         )
-        assert episode.outcome.evaluation, policy.settings
+        assert episode.outcome.evaluation, policy.tuning
 
 
 def test_unchecked_and_pool_rows_are_counted_by_topic(make_env):
@@ -107,7 +107,9 @@ def test_unchecked_and_pool_rows_are_counted_by_topic(make_env):
     plain = FeedbackPolicy()
     run_episode(env, plain, seed=4)
     strict = env.submission()
-    assert not any(plain.counts["pool"].values()) and not any(r.provenance.operation == "pool" for r in strict)
+    assert not any(plain.counts["pool"].values()) and not any(
+        r.provenance.operation == "pool" for r in strict
+    )
     assert _unchecked(loose) > _unchecked(strict)
 
 

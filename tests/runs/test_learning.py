@@ -61,7 +61,7 @@ def test_what_is_learned_is_a_policy(write, tmp_path, capsys):
     learned = json.loads((out / LEARNED).read_text())
     assert learned["trained"]["trainings"] == 16 and learned["trained"]["seed"] == 0
     policy = make_policy(str(out / LEARNED))
-    assert vars(policy.settings) == learned["settings"]
+    assert vars(policy.tuning) == learned["settings"]
     assert "--policy" in capsys.readouterr().out
     state = (out / STATE).read_text()
     assert main(["train", str(write()), "--out", str(out)]) == 0  # over: nothing is played again

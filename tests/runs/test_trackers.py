@@ -12,10 +12,11 @@ from wandb.proto.wandb_internal_pb2 import Record
 
 from dataenv.cli import main
 from dataenv.errors import ConfigError, TeacherUnavailable
+from dataenv.menu import MENU, SUBMIT, Entry
 from dataenv.registry import env_config, make_policy
 from dataenv.runs.runner import run_to_folder
 from dataenv.runs.trackers import JsonlTracker, Trackers, WandbTracker, about_run, tracking
-from dataenv.wrappers import MENU, SUBMIT, DiscreteOperations, TextIO, TrackEpisodes
+from dataenv.wrappers import DiscreteOperations, TextIO, TrackEpisodes
 
 SETTINGS = ["public=8", "reward=8", "private=8", "seeds=8", "retention=2", "min_rows=4"]
 SETTINGS += ["max_rows=16", "calls=64", "trainings=2", "steps=12", "training.epochs=1"]
@@ -157,7 +158,7 @@ def test_any_loop_tells_its_episodes_to_several_trackers(wrapper, make_env, tmp_
     both = Trackers([JsonlTracker(tmp_path / "own"), WandbTracker(tmp_path)])
     wrapped = TrackEpisodes(wrapper(env), both, artifacts=True)
     write = {"op": "generate", "brief": "heat", "n": 8}
-    menu = [MENU.index(("topic", {"ranking": "weakest", "rank": 0, "n": 16})), SUBMIT]
+    menu = [MENU.index(Entry("write", 24, 0)), SUBMIT]
     actions = menu if wrapper is DiscreteOperations else [json.dumps(write), '{"op": "submit"}']
     with tracking(both, about_run(env.config, "mine", "train")):
         for seed in range(2):
