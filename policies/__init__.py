@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from dataenv.policies.bandit import Bandit
 from dataenv.policies.feedback import FeedbackPolicy
 from dataenv.policies.iterative import Iterative
 from dataenv.policies.one_shot import OneShot
@@ -14,6 +15,7 @@ from dataenv.policies.tool_agent import ToolAgent
 POLICIES: dict[str, Callable[[], Any]] = {
     "random": RandomPolicy,
     "feedback": FeedbackPolicy,
+    "bandit": Bandit,
 }
 AGENTS: dict[str, Callable[..., Any]] = {
     "one_shot": OneShot,

@@ -78,6 +78,31 @@ def make_calm(make_env):
     return env
 
 
+def test_a_bandit_asks_for_more_where_rows_have_helped(make_env):
+    env = make_env(calls=400, trainings=4)
+    report = env.reset(seed=3)[1]["report"]
+    policy = make_policy("bandit")
+    policy.begin(briefing_of(env, 3))
+    policy.act({}, report)
+    good, *others = [each.name for each in report.slices]
+    later = [
+        dataclasses.replace(each, score=0.8 if each.name == good else each.score, n=10, rows=12)
+        for each in report.slices
+    ]
+    policy._learn(dataclasses.replace(report, evaluation=1, slices=tuple(later)))
+    even = [dataclasses.replace(each, score=0.3) for each in later]
+    worth = {each.name: policy._worth(each, report) for each in even}
+    assert worth[good] > 2 * max(worth[name] for name in others)
+
+
+@pytest.mark.parametrize("fields", [{"calls": 20}, {"calls": 0}, {"trainings": 1}, {"steps": 12}])
+def test_a_bandit_keeps_to_any_budget(fields, make_env):
+    env = make_env(**{"pool": 60, "min_rows": 4, **fields})
+    episode = run_episode(env, make_policy("bandit"), seed=2)
+    assert not any(step["report"]["error"] for step in episode.steps)
+    assert episode.outcome.ended == "submitted" and episode.outcome.evaluation
+
+
 def test_a_belief_tells_slow_topics_weak_teachers_and_the_hopeless_apart():
     start = Belief(0.0, 20)
     few, many = Held(plain=5), Held(plain=20)
