@@ -18,6 +18,7 @@ from dataenv.statistics import (
     sign_bootstrap,
     smallest_detectable_gain,
     smallest_detectable_mean,
+    trimmed_mean,
     wilson,
 )
 
@@ -50,6 +51,20 @@ def test_mean_bootstrap_agrees_with_the_normal_interval():
     interval = mean_bootstrap(values, draws=4000)
     expected = (values.mean() - half, values.mean() + half)
     assert (interval.low, interval.high) == pytest.approx(expected, abs=0.01)
+
+
+def test_the_interquartile_mean_is_deaf_to_a_few_wild_targets():
+    rng = np.random.default_rng(3)
+    calm = rng.normal(2.0, 1.0, (5, 40))
+    wild = calm.copy()
+    wild[:, :4] += 100.0
+    plain, trimmed = crossed_bootstrap(wild), crossed_bootstrap(wild, trim=0.25)
+    assert plain.value > 11 and abs(trimmed.value - crossed_bootstrap(calm, trim=0.25).value) < 0.4
+    assert trimmed.interval.low < trimmed.value < trimmed.interval.high < 4
+    assert trimmed.value == pytest.approx(trimmed_mean(wild, 0.25))
+    assert trimmed_mean(np.array([9.0, 1.0, 2.0, -50.0]), 0.25) == 1.5
+    with pytest.raises(ValueError, match="trim"):
+        crossed_bootstrap(calm, trim=0.5)
 
 
 def test_crossed_bootstrap_is_wider_where_both_kinds_of_luck_count():
