@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dataenv.baselines.fixed import FILTER, Mirror, checked_and_trained, even
+from dataenv.baselines.fixed import FILTER, Mirror, checked_and_trained, even, shown_ids
 from dataenv.baselines.self_instruct import NOVEL
 
 from dataenv.evaluation import EvalReport
@@ -52,7 +52,7 @@ class EvolInstruct(Mirror):
 
     def act(self, observation: Mapping[str, Any], report: EvalReport) -> dict[str, Any]:
         """Notes the rows that it is shown."""
-        self.seen += [identity for identity, *_ in dict(report.effect).get("shown", ())]
+        self.seen += shown_ids(report)
         return super().act(observation, report)
 
     def follow(self, report: EvalReport) -> list[dict[str, Any]]:

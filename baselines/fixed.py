@@ -153,6 +153,11 @@ def by_errors(report: EvalReport, rows: int) -> dict[str, int]:
     return {topic: round(rows * errors / total) for topic, errors in ranked}
 
 
+def shown_ids(report: EvalReport) -> list[str]:
+    """Ids of what the last operation showed."""
+    return [identity for identity, *_ in dict(report.effect).get("shown", ())]
+
+
 class RandomMix(Recipe):
     """Problems of every topic of the task alike, unchecked; trained once."""
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from dataenv.baselines.fixed import FILTER, REST, Recipe, solved_and_trained
+from dataenv.baselines.fixed import FILTER, Recipe, solved_and_trained
 
 from dataenv.policy import Briefing, request_sizes
-
-SPARE = 1.5
-"""Rows selected for a place in the set, if they can be checked: some fail."""
 
 
 class Selection(Recipe):
     """Selects from the raw pool by a criterion, and trains on what it selected.
 
-    The originals have no teacher. Here it checks what was selected, and the calls that are left buy
-    solutions of the second, so that they are compared at equal calls with those that have rows written.
+    The originals have no teacher. Here the calls buy solutions of the second one for the first of the rows
+    that were selected, so that they are compared at equal calls with those that have rows written. Nothing
+    is checked: rows that fail would leave places empty, or to rows that were not selected.
     """
 
     lives_on = ("a raw pool",)
@@ -24,19 +22,13 @@ class Selection(Recipe):
     """A criterion of `select`."""
 
     def plan(self, briefing: Briefing) -> list[dict[str, Any]]:
-        """Warms up, looks at the whole pool, selects, checks, selects again."""
-        places = int(briefing.limits["max_rows"])
-        check: list[dict[str, Any]] = []
-        if briefing.limits["calls"]:
-            spare = {"op": "select", "n": round(SPARE * places), "by": self.by}
-            check = [spare, {"op": "verify", "n": REST}]
+        """Warms up, looks at the whole pool, selects as many rows as training takes."""
         return [
             *self.warm_up(briefing),
             *drawn(briefing),
             FILTER,
             {"op": "dedup"},
-            *check,
-            {"op": "select", "n": places, "by": self.by},
+            {"op": "select", "n": int(briefing.limits["max_rows"]), "by": self.by},
             *solved_and_trained(briefing),
         ]
 

@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dataenv.baselines.fixed import REST, Recipe, by_errors, checked_and_trained, like_each
+from dataenv.baselines.fixed import (
+    REST,
+    Recipe,
+    by_errors,
+    checked_and_trained,
+    like_each,
+    shown_ids,
+)
+from dataenv.policies.programs import budget_left
 
 from dataenv.evaluation import EvalReport
-from dataenv.policy import Briefing, affordable_rows
+from dataenv.policy import Briefing
 
 MOVES = (("explore", 2), ("exploit", 1), ("explore", 1), ("exploit", 1))
 """What each round does, and its share of the rows; the first must be enough to train on."""
+SPARE = 1.4
+"""Rows written for each that is missing: some fail the check."""
 WRONG = {"op": "inspect", "what": "wrong", "n": 50}
 
 
@@ -41,26 +51,35 @@ class SkillTree(Recipe):
 
     def act(self, observation: Mapping[str, Any], report: EvalReport) -> dict[str, Any]:
         """Notes which items it is shown, those that the newest student gets wrong."""
-        shown = [identity for identity, *_ in dict(report.effect).get("shown", ())]
-        self.wrong = shown or self.wrong
+        self.wrong = shown_ids(report) or self.wrong
         return super().act(observation, report)
 
     def follow(self, report: EvalReport) -> list[dict[str, Any]]:
         """A round, by what the last one left wrong."""
         if self.round == len(self.moves):
             return []
-        move, share = self.moves[self.round]
+        move, _ = self.moves[self.round]
+        writes: list[dict[str, Any]] = []
+        for topic, n in by_errors(report, self._size(report)).items():
+            branches = self._branches(topic, move)[:n]
+            self.opened += [i for i in branches if i not in self.opened]
+            writes += like_each(branches, n, self.briefing)
         self.round += 1
-        rows = affordable_rows(self.briefing) * share / sum(share for _, share in self.moves)
-        writes = [
-            operation
-            for topic, n in by_errors(report, round(rows)).items()
-            for operation in like_each(self._branches(topic, move)[:n], n, self.briefing)
-        ]
         if self.round == len(self.moves):
             return [*writes, *checked_and_trained(self.briefing)]
         check = [{"op": "verify", "n": REST}] if self.briefing.limits["calls"] else []
         return [*writes, *check, {"op": "dedup"}, {"op": "train"}, WRONG]
+
+    def _size(self, report: EvalReport) -> int:
+        """Rows that bring the set to the share of its places that is due by now, and some that fail; no
+        more than the round's share of the calls that are left writes and checks."""
+        shares = [share for _, share in self.moves]
+        due = sum(shares[: self.round + 1]) / sum(shares) * self.briefing.limits["max_rows"]
+        missing = max(0.0, due - dict(report.set)["rows"])
+        if not self.briefing.limits["calls"]:
+            return round(missing)
+        calls = budget_left(report)["calls"] * shares[self.round] / sum(shares[self.round :])
+        return round(min(SPARE * missing, calls / 2))
 
     def _branches(self, topic: str, move: str) -> list[str]:
         """Items of a topic to write more like: those never written for, or open ones that are wrong;
