@@ -46,7 +46,8 @@ class EvolInstruct(Mirror):
         """The first generation, as large as each that follows."""
         self.seen: list[str] = []
         self.known: list[str] = []
-        self.age, self.oldest = 0, min(GENERATIONS, int(briefing.limits["steps"]) // STEPS - 1)
+        generations = int(briefing.limits["steps"]) // STEPS - 1
+        self.age, self.oldest = 0, max(0, min(GENERATIONS, generations))
         self.size = affordable_rows(briefing) // (self.oldest + 1)
         return [*self.writes(briefing, self.size), *self._selected()]
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from dataenv.policies.programs import budget_left
-
 from dataenv.errors import ConfigError
 from dataenv.evaluation import EvalReport
 from dataenv.hashing import rng_of
@@ -17,6 +15,7 @@ from dataenv.policy import (
     Briefing,
     Remembers,
     affordable_rows,
+    budget_left,
     more_like,
     more_like_topics,
 )
@@ -102,12 +101,12 @@ def _most(action: Mapping[str, Any], report: EvalReport, briefing: Briefing) -> 
     """Rows that an operation can find and pay."""
     name, rows = action["op"], dict(report.set)["rows"]
     most = LARGEST_CHANGE
-    if name == "draw":
-        most = len({row.id for row in briefing.task.pool}) - rows
-    elif name == "verify":
+    if name == "verify":
         most = rows - dict(report.set)["checked"]
-    elif name in ("expand", "rewrite", "select"):
-        most = most if rows else 0
+    elif name in ("expand", "rewrite", "select") and not rows:
+        return 0
+    elif name == "draw" and rows >= len({row.id for row in briefing.task.pool}):
+        return 0  # all of them are there
     if name not in PAID:
         return most
     price = briefing.prices[action.get("by", "teacher")] * action.get("votes", 1)

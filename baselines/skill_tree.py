@@ -13,10 +13,9 @@ from dataenv.baselines.fixed import (
     like_each,
     shown_ids,
 )
-from dataenv.policies.programs import budget_left
 
 from dataenv.evaluation import EvalReport
-from dataenv.policy import Briefing
+from dataenv.policy import Briefing, budget_left
 
 MOVES = (("explore", 2), ("exploit", 1), ("explore", 1), ("exploit", 1))
 """What each round does, and its share of the rows; the first must be enough to train on."""

@@ -148,6 +148,11 @@ def affordable_rows(briefing: Briefing, check_price: int = 1, spare: float = 1.5
     return min(int(calls // (1 + check_price)), room) if calls else room
 
 
+def budget_left(report: EvalReport) -> dict[str, float]:
+    """What is left of every budget."""
+    return {axis: limit - used for axis, (used, limit) in report.budget}
+
+
 @dataclass(frozen=True)
 class Episode:
     """A finished episode."""
