@@ -281,7 +281,7 @@ class LocalStudent:
             values, rows = lean.token_log_probabilities(self._model, batch, self.format.pad_id)
             return [values[rows == place].mean().item() for place in range(len(batch))]
 
-        return self._read(trained, list(zip(prompts, completions, strict=True)), score)
+        return self._in_batches(trained, list(zip(prompts, completions, strict=True)), score)
 
     def hidden_states(self, trained: Trained, rows: Sequence[tuple[str, str]]) -> np.ndarray:
         """Means of the last layer. See `dataenv.students.base.Student.hidden_states`."""
@@ -289,10 +289,10 @@ class LocalStudent:
         def states(batch: Sequence[lean.Encoded]) -> list[np.ndarray]:
             return list(lean.mean_states(self._model, batch, self.format.pad_id).cpu().numpy())
 
-        found: list[np.ndarray] = self._read(trained, rows, states)
+        found: list[np.ndarray] = self._in_batches(trained, rows, states)
         return np.stack(found)
 
-    def _read(
+    def _in_batches(
         self,
         trained: Trained,
         rows: Sequence[tuple[str, str]],

@@ -1,5 +1,6 @@
 """What each recipe of the literature is about shows in what it does."""
 
+import json
 import statistics
 from collections import Counter
 
@@ -168,6 +169,32 @@ def test_skill_tree_opens_branches_and_exploits_those_that_are_wrong(make_env):
             assert set(step["action"]["examples"]) <= rounds[0] & wrong
     assert len(rounds) == 3 and not rounds[2] & rounds[0]
     assert rounds[0] | rounds[2] == set(policy.opened)
+
+
+class Amnesiac:
+    """A recipe that is made anew before every operation, from what it remembered as JSON."""
+
+    def __init__(self, name):
+        self.name, self.state = name, None
+
+    def begin(self, briefing):
+        self.briefing = briefing
+
+    def act(self, observation, report):
+        policy = make_policy(self.name)
+        policy.begin(self.briefing)
+        if self.state:
+            policy.load_state_dict(json.loads(self.state))
+        action = policy.act(observation, report)
+        self.state = json.dumps(policy.state_dict())
+        return action
+
+
+@pytest.mark.parametrize("name", ["evol_instruct", "skill_tree"])
+def test_what_follows_from_reports_outlives_a_memory_as_json(name, make_env):
+    env = make_env(steps=60)
+    steps = [run_episode(env, each, 4).steps for each in (make_policy(name), Amnesiac(name))]
+    assert steps[0] == steps[1] and len(actions(steps[0], "inspect")) > 1
 
 
 # -- recipes that select from the pool --------------------------------------------------------------
