@@ -447,6 +447,8 @@ class DataEnv(gym.Env):
             best=self._best(),
             row_losses=lambda rows: self._laboratory.row_losses(rows, newest),
             row_influences=lambda rows: self._laboratory.row_influences(rows, newest),
+            row_ifd=lambda rows: self._laboratory.row_ifd(rows, newest),
+            row_likeness=lambda rows: self._laboratory.row_likeness(rows, newest),
             trainings_left=self._trainings_left,
             min_rows=self.config.min_rows,
             max_rows=self.config.max_rows,

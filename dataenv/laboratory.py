@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, TypeVar
+
+import numpy as np
 
 from dataenv.contamination import OverlapIndex
 from dataenv.episode import Scores
@@ -152,8 +155,32 @@ class Laboratory:
         topics: dict[str, list[tuple[str, str]]] = {}
         for item in self.task.public:
             topics.setdefault(item.topic, []).append((item.prompt, item.solution))
-        pairs = [(row.prompt, row.output) for row in rows]
-        return self.student.influences(self._trained(trained_on), pairs, list(topics.values()))
+        return self.student.influences(
+            self._trained(trained_on), _pairs(rows), list(topics.values())
+        )
+
+    def row_ifd(self, rows: WorkingSet, trained_on: WorkingSet | None) -> list[float]:
+        """How little every row's question helps with its answer: the loss of the answer after it, over
+        that of the answer after an empty question (Li et al., 2024)."""
+        trained, outputs = self._trained(trained_on), [row.output for row in rows]
+        alone = self.student.log_likelihood(trained, [""] * len(rows), outputs)
+        return [
+            asked / -bare if bare else math.inf
+            for asked, bare in zip(self.row_losses(rows, trained_on), alone, strict=True)
+        ]
+
+    def row_likeness(self, rows: WorkingSet, trained_on: WorkingSet | None) -> list[float]:
+        """How like a public item every row is to the student of a set: the cosine of their hidden
+        states, with the nearest item (RDS+, Ivison et al., 2025).
+
+        The nearest item, not the mean of a topic: a topic has several skills, and what lies between
+        them is none.
+        """
+        trained = self._trained(trained_on)
+        wanted = [(item.prompt, item.solution) for item in self.task.public]
+        states = self.student.hidden_states(trained, [*_pairs(rows), *wanted])
+        states = states / np.linalg.norm(states, axis=1, keepdims=True)
+        return (states[: len(rows)] @ states[len(rows) :].T).max(1).tolist()
 
     def _trained(self, rows: WorkingSet | None) -> Trained:
         return self.train(rows) if rows is not None else BASE
@@ -184,3 +211,7 @@ class Laboratory:
             trained.diverged,
             trained.tokens,
         )
+
+
+def _pairs(rows: WorkingSet) -> list[tuple[str, str]]:
+    return [(row.prompt, row.output) for row in rows]

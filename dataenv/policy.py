@@ -106,13 +106,17 @@ LARGEST_LIKE = 64
 """Examples that one of them takes."""
 
 
+def request_sizes(n: int) -> list[int]:
+    """The rows of each of the operations that bring in `n` together."""
+    return [min(LARGEST_REQUEST, n - start) for start in range(0, n, LARGEST_REQUEST)]
+
+
 def more_like(
     ids: Sequence[str], n: int, briefing: Briefing, from_pool: bool = False
 ) -> list[dict[str, Any]]:
     """The operations that bring in `n` rows like given items: written by the teacher or, where there
     is none or `from_pool` says so, drawn from the pool."""
-    like = list(ids[:LARGEST_LIKE])
-    sizes = [min(LARGEST_REQUEST, n - start) for start in range(0, n, LARGEST_REQUEST)]
+    like, sizes = list(ids[:LARGEST_LIKE]), request_sizes(n)
     if briefing.limits["calls"] and not from_pool:
         return [{"op": "generate", "brief": "", "n": size, "examples": like} for size in sizes]
     return [{"op": "draw", "n": size, "like": like} for size in sizes]
@@ -152,6 +156,11 @@ def affordable_rows(briefing: Briefing, check_price: int = 1, spare: float = 1.5
     """
     calls, room = briefing.limits["calls"], int(spare * briefing.limits["max_rows"])
     return min(int(calls // (1 + check_price)), room) if calls else room
+
+
+def budget_left(report: EvalReport) -> dict[str, float]:
+    """What is left of every budget."""
+    return {axis: limit - used for axis, (used, limit) in report.budget}
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from dataenv.policies.programs import TOO_FEW, Programmer, budget_left, listed
+from dataenv.policies.programs import TOO_FEW, Programmer, listed
 
 from dataenv.evaluation import EvalReport
-from dataenv.policy import Briefing
+from dataenv.policy import Briefing, budget_left
 
 ITERATIONS = 30
 """Programs at most."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dataenv.policies.programs import Programmer, budget_left
+from dataenv.policies.programs import Programmer
 
 from dataenv.evaluation import EvalReport
-from dataenv.policy import Briefing
+from dataenv.policy import Briefing, budget_left
 
 ATTEMPTS = 8
 

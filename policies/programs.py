@@ -13,7 +13,7 @@ from typing import Any
 from dataenv.agent import Agent, Reply, shortened
 from dataenv.evaluation import EvalReport
 from dataenv.hashing import rng_of
-from dataenv.policy import Briefing
+from dataenv.policy import Briefing, budget_left
 from dataenv.sandbox.inside import workbench
 from dataenv.tasks.base import Item
 
@@ -161,11 +161,6 @@ class Programmer(Agent):
         left, limits = budget_left(report), self.briefing.limits
         axes = [f"{axis}: {left[axis]:g} of {limits[axis]:g} left" for axis in left]
         return "\n".join([*axes, f"calls for this program: {self.allowed(report)}", *more])
-
-
-def budget_left(report: EvalReport) -> dict[str, float]:
-    """What is left of every budget."""
-    return {axis: limit - used for axis, (used, limit) in report.budget}
 
 
 def spread(items: Sequence[Item], count: int, draw: Callable[[], float]) -> list[Item]:

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 from dataenv.baselines import REFERENCES
+from dataenv.baselines.fixed import Recipe
 from dataenv.baselines.privileged import RIVALS, Plan, Privileged
 from dataenv.policies.belief import Belief, Held
 
@@ -34,9 +35,16 @@ def test_recipes_fill_and_check_a_set_of_many_rows(name, make_env):
     assert sum(checked) >= 0.95 * len(checked)  # what drifted into another topic may go unchecked
 
 
-@pytest.mark.parametrize("name", ["random_mix", "mirror", "mirror_second", "headroom"])
+RECIPES = sorted(
+    name
+    for name, made in policy_table().items()
+    if isinstance(made, type) and issubclass(made, Recipe) and name != "program"
+)
+
+
+@pytest.mark.parametrize("name", RECIPES)
 def test_recipes_ask_for_no_more_than_an_operation_takes(name, make_env):
-    env = make_env(min_rows=10, max_rows=40, calls=50_000)
+    env = make_env(min_rows=10, max_rows=40, calls=50_000, steps=60)
     steps = run_episode(env, make_policy(name), seed=0).steps
     rich = [step["action"] for step in steps if step["action"].get("by") == "second"]
     assert not any(step["report"]["error"] for step in steps)
@@ -134,12 +142,15 @@ def test_feedback_keeps_to_any_budget(fields, make_env):
     assert sum(map(bool, errors)) <= 1 and len(errors) < env.config.steps
 
 
-@pytest.mark.parametrize("calls", [0, 8])
-def test_recipes_do_without_what_they_cannot_pay(calls, make_env):
-    for name in ("mirror", "mirror_second", "headroom"):
-        env = make_env(calls=calls, pool=60, min_rows=2)
-        outcome = run_episode(env, make_policy(name), seed=2).outcome
-        assert outcome.rows >= 2 and not outcome.flags, name
+FREE = [name for name in RECIPES if "a teacher" not in policy_table()[name].lives_on]
+
+
+@pytest.mark.parametrize("calls, name", [*((0, each) for each in FREE), *((8, e) for e in RECIPES)])
+def test_recipes_do_without_what_they_cannot_pay(calls, name, make_env):
+    env = make_env(calls=calls, pool=60, min_rows=2)
+    episode = run_episode(env, make_policy(name), seed=2)
+    assert episode.outcome.rows >= 2 and not episode.outcome.flags
+    assert not any(step["report"]["error"] for step in episode.steps)
 
 
 def test_privileged_keeps_to_its_steps(make_env):

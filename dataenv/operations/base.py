@@ -127,6 +127,9 @@ class Tools:
         row_losses: Loss of the newest student per row of a set; trains nothing.
         row_influences: How far a step on each row would take the newest student towards the public
             items; see `dataenv.students.base.Student.influences`.
+        row_ifd: How little each question helps the newest student with its answer, as a ratio of losses.
+        row_likeness: Cosine of each row and the public item nearest to it, in the newest student's
+            hidden states.
         trainings_left: How often `train` is still possible.
         min_rows, max_rows: Bounds of a valid set.
         max_tokens: Rows longer than this are cut off in training.
@@ -146,6 +149,8 @@ class Tools:
     best: int | None
     row_losses: Callable[[WorkingSet], list[float]]
     row_influences: Callable[[WorkingSet], list[float]]
+    row_ifd: Callable[[WorkingSet], list[float]]
+    row_likeness: Callable[[WorkingSet], list[float]]
     trainings_left: int
     min_rows: int
     max_rows: int

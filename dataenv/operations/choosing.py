@@ -25,7 +25,8 @@ class Select:
         "random; diversity: rows unlike those kept already; low_loss or high_loss: what the newest "
         "student finds easy or hard; verified: checked rows first; importance: words that are "
         "commoner in public items than in the set; gradient: rows that change the newest student "
-        "as the public items would.",
+        "as the public items would; representation: rows that the newest student reads as it reads a "
+        "public item; ifd: answers with which the question helps the newest student least, but helps.",
         choices=(
             "random",
             "diversity",
@@ -34,6 +35,8 @@ class Select:
             "verified",
             "importance",
             "gradient",
+            "representation",
+            "ifd",
         ),
         default="random",
     )
@@ -64,8 +67,20 @@ def _scores(by: str, rows: WorkingSet, tools: Tools) -> list[float]:
         return [-each for each in importance(prompts, [i.prompt for i in tools.task.public])]
     if by == "gradient":
         return [-each for each in tools.row_influences(rows)]
+    if by == "representation":
+        return [-each for each in tools.row_likeness(rows)]
+    if by == "ifd":
+        return [_instructive(each) for each in tools.row_ifd(rows)]
     losses = tools.row_losses(rows)
     return losses if by == "low_loss" else [-loss for loss in losses]
+
+
+def _instructive(ifd: float) -> float:
+    """Ranks by the ratio of losses, the highest first; from 1 on, where a question and its answer do
+    not belong together, after all others, the lowest first (Li et al., 2024)."""
+    if math.isnan(ifd):  # nothing of the answer fits beside the question
+        return math.inf
+    return -ifd if ifd < 1 else ifd
 
 
 def importance(texts: Sequence[str], wanted: Sequence[str]) -> list[float]:

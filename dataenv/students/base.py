@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from dataenv.config import DecodingConfig, TrainingConfig
 from dataenv.rows import WorkingSet
 
@@ -107,6 +109,19 @@ class Student(Protocol):
             trained: Whose gradients.
             rows: (prompt, completion) of each.
             groups: The same of what is wanted, by topic.
+        """
+        ...
+
+    def hidden_states(self, trained: Trained, rows: Sequence[tuple[str, str]]) -> np.ndarray:
+        """What the last layer makes of each row: the mean over its tokens, where later ones, which have
+        read more, weigh more: the first 1, the second 2 and so on (Muennighoff, 2022).
+
+        Args:
+            trained: Whose states.
+            rows: (prompt, completion) of each.
+
+        Returns:
+            An array of shape (n_rows, width).
         """
         ...
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dataenv.config import DecodingConfig, TrainingConfig
 from dataenv.errors import ConfigError
 from dataenv.rows import WorkingSet
@@ -88,6 +90,10 @@ class LateStudent:
     ) -> list[float]:
         with _TURN:
             return self._student.influences(trained, rows, groups)
+
+    def hidden_states(self, trained: Trained, rows: Sequence[tuple[str, str]]) -> np.ndarray:
+        with _TURN:
+            return self._student.hidden_states(trained, rows)
 
     def count_tokens(self, text: str) -> int:
         return self._student.count_tokens(text)  # needs no model, so nobody waits

@@ -106,18 +106,31 @@ def token_log_probabilities(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Log-probabilities of all completion tokens, and the row of each.
 
-    Padding is on the right and attention is causal, so no mask is needed; logits are computed for
-    completion tokens only.
+    Logits are computed for completion tokens only.
     """
     device = next(model.parameters()).device
     ids, _, completion = pad(encoded, pad_id, device)
-    hidden = _backbone(model)(input_ids=ids, use_cache=False).last_hidden_state
+    hidden = _last_layer(model, ids)
     chosen = completion[:, 1:]
     head: Any = model.get_output_embeddings()
     logits = head(hidden[:, :-1][chosen])
     losses = F.cross_entropy(logits.float(), ids[:, 1:][chosen], reduction="none")
     rows = torch.arange(len(encoded), device=device)[:, None].expand_as(chosen)[chosen]
     return -losses, rows
+
+
+def mean_states(model: PreTrainedModel, encoded: Sequence[Encoded], pad_id: int) -> torch.Tensor:
+    """Means of the last layer's states, of shape (n_rows, width), a token's weight being its place."""
+    ids, attention, _ = pad(encoded, pad_id, next(model.parameters()).device)
+    weights = (attention * attention.cumsum(1)).float()
+    summed = torch.einsum("rt,rtw->rw", weights, _last_layer(model, ids).float())
+    return summed / weights.sum(1, keepdim=True)
+
+
+def _last_layer(model: PreTrainedModel, ids: torch.Tensor) -> torch.Tensor:
+    """States of shape (n_rows, tokens, width). Padding is on the right and attention is causal, so no
+    mask is needed."""
+    return _backbone(model)(input_ids=ids, use_cache=False).last_hidden_state
 
 
 def mixed_precision(device: torch.device, half: bool) -> torch.autocast:

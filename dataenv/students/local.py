@@ -7,10 +7,10 @@ import hashlib
 import random
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -28,6 +28,8 @@ from dataenv.students.adapter import Adapter, with_adapter
 from dataenv.students.base import Generation, Trained
 from dataenv.students.chat import ChatFormat
 from dataenv.students.placement import place
+
+T = TypeVar("T")
 
 
 @contextlib.contextmanager
@@ -274,28 +276,48 @@ class LocalStudent:
         self, trained: Trained, prompts: Sequence[str], completions: Sequence[str]
     ) -> list[float]:
         """Mean log-probability per completion token."""
+
+        def score(batch: Sequence[lean.Encoded]) -> list[float]:
+            values, rows = lean.token_log_probabilities(self._model, batch, self.format.pad_id)
+            return [values[rows == place].mean().item() for place in range(len(batch))]
+
+        return self._in_batches(trained, list(zip(prompts, completions, strict=True)), score)
+
+    def hidden_states(self, trained: Trained, rows: Sequence[tuple[str, str]]) -> np.ndarray:
+        """Means of the last layer. See `dataenv.students.base.Student.hidden_states`."""
+
+        def states(batch: Sequence[lean.Encoded]) -> list[np.ndarray]:
+            return list(lean.mean_states(self._model, batch, self.format.pad_id).cpu().numpy())
+
+        found: list[np.ndarray] = self._in_batches(trained, rows, states)
+        return np.stack(found)
+
+    def _in_batches(
+        self,
+        trained: Trained,
+        rows: Sequence[tuple[str, str]],
+        of_batch: Callable[[Sequence[lean.Encoded]], list[T]],
+    ) -> list[T]:
+        """What a function makes of batches of rows of about equal length, aligned with the rows."""
         self._load(trained.weights)
-        encoded = [
-            self._encode(p, c, self._max_positions)
-            for p, c in zip(prompts, completions, strict=True)
-        ]
+        encoded = self._encoded(rows)
         order = sorted(range(len(encoded)), key=lambda i: len(encoded[i].ids))
         size = self._rows_at_once(max((len(each.ids) for each in encoded), default=1))
         batches = [order[start : start + size] for start in range(0, len(order), size)]
 
-        def score(chosen: Sequence[int]) -> list[float]:
+        def read(chosen: Sequence[int]) -> list[T]:
             with torch.inference_mode():
-                values, rows = lean.token_log_probabilities(
-                    self._model, [encoded[i] for i in chosen], self.format.pad_id
-                )
-                return [values[rows == place].mean().item() for place in range(len(chosen))]
+                return of_batch([encoded[i] for i in chosen])
 
-        scores = [0.0] * len(encoded)
+        found: dict[int, T] = {}
         with isolated_torch(0):
-            for chosen, found in zip(batches, self._workers.map(score, batches), strict=True):
-                for index, value in zip(chosen, found, strict=True):
-                    scores[index] = value
-        return scores
+            for chosen, values in zip(batches, self._workers.map(read, batches), strict=True):
+                found.update(zip(chosen, values, strict=True))
+        return [found[place] for place in range(len(encoded))]
+
+    def _encoded(self, rows: Sequence[tuple[str, str]]) -> list[lean.Encoded]:
+        limit = self._max_positions
+        return [self._encode(prompt, completion, limit) for prompt, completion in rows]
 
     def influences(
         self,
@@ -305,13 +327,8 @@ class LocalStudent:
     ) -> list[float]:
         """Largest cosine of gradients. See `dataenv.students.base.Student.influences`."""
         self._load(trained.weights)
-        limit = self._max_positions
-
-        def encoded(pairs: Sequence[tuple[str, str]]) -> list[lean.Encoded]:
-            return [self._encode(prompt, completion, limit) for prompt, completion in pairs]
-
-        wanted = [encoded(pairs) for pairs in groups]
+        wanted = [self._encoded(pairs) for pairs in groups]
         with isolated_torch(0):
             return lean.influences(
-                self._model, encoded(rows), wanted, self.format.pad_id, self._workers
+                self._model, self._encoded(rows), wanted, self.format.pad_id, self._workers
             )

@@ -47,6 +47,7 @@ class ServedStudent:
         self._endpoint = Endpoint(endpoint, "student_endpoint")
         self.log_likelihood = local.log_likelihood
         self.influences = local.influences
+        self.hidden_states = local.hidden_states
         self.count_tokens = local.count_tokens
         self.save = local.save
 

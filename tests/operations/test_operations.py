@@ -6,10 +6,15 @@ import random
 import pytest
 
 from dataenv.contamination import question_key
+from dataenv.env import DataEnv
 from dataenv.operations import OPERATIONS
 from dataenv.operations.cleaning import twins
+from dataenv.presets import EnvConfig
 from dataenv.rows import Provenance, Row, WorkingSet
+from dataenv.students.base import BASE
+from dataenv.students.local import LocalStudent
 from dataenv.tasks.procedural.targets import get_domain, to_row
+from tests.conftest import NANO, TINY
 
 
 @pytest.fixture
@@ -232,7 +237,7 @@ def test_select_by_loss_keeps_what_the_student_finds_easy(env):
     assert env.working_set.rows[0] == rows[losses.index(min(losses))]
 
 
-@pytest.mark.parametrize("by", ["importance", "gradient"])
+@pytest.mark.parametrize("by", ["importance", "gradient", "representation"])
 def test_select_prefers_what_is_like_the_public_items(env, by):
     wanted = env.task.reference(12, 1)
     domain, rng = get_domain("science"), random.Random(0)
@@ -243,6 +248,65 @@ def test_select_prefers_what_is_like_the_public_items(env, by):
     put(env, *foreign, *wanted)
     do(env, "select", n=12, by=by)
     assert sum(row in wanted for row in env.working_set) >= 8  # six by chance
+
+
+@pytest.fixture(scope="module")
+def nano_env():
+    """With a student that can tell what belongs together."""
+    made = DataEnv(config=EnvConfig(**TINY), student=LocalStudent(NANO))
+    made.reset(seed=3)
+    return made
+
+
+def test_select_by_ifd_takes_what_is_new_before_what_is_known_and_drops_what_does_not_match(
+    nano_env,
+):
+    known = [Row(i.instruction, i.input, i.solution) for i in nano_env.task.retention]
+    right = nano_env.task.reference(12, 1)
+    others = [*right[1:], right[0]]
+    mixed = [dataclasses.replace(r, output=o.output) for r, o in zip(right, others, strict=True)]
+    found = {
+        row.id: ifd
+        for rows in (known, right, mixed)
+        for row, ifd in zip(rows, ifd_of(nano_env, rows), strict=True)
+    }
+    senseless = [row for row in mixed if found[row.id] >= 1]
+    assert max(found[row.id] for row in (*known, *right)) < 1 and len(senseless) >= 6
+    put(nano_env, *known, *senseless, *right)
+    do(nano_env, "select", n=len(known) + len(right), by="ifd")
+    assert nano_env.working_set.rows == (*known, *right)  # what makes no sense went first
+    do(nano_env, "select", n=6, by="ifd")
+    ranked = sorted((*known, *right), key=lambda row: -found[row.id])
+    assert set(nano_env.working_set) == set(ranked[:6]) <= set(right)
+
+
+def ifd_of(env, rows):
+    return env._laboratory.row_ifd(WorkingSet(tuple(rows)), None)
+
+
+def test_ifd_is_a_ratio_of_losses_and_what_cannot_be_read_comes_last(nano_env):
+    row = nano_env.task.reference(1, 1)[0]
+    losses = [
+        -nano_env.student.log_likelihood(BASE, [prompt], [row.output])[0]
+        for prompt in (row.prompt, "")
+    ]
+    assert ifd_of(nano_env, [row])[0] == pytest.approx(losses[0] / losses[1], rel=1e-4)
+    endless = dataclasses.replace(row, input="and so on " * 2000)  # leaves the answer no room
+    put(nano_env, endless, row)
+    do(nano_env, "select", n=1, by="ifd")
+    assert nano_env.working_set.rows == (row,)
+
+
+def test_select_by_representation_takes_the_nearest_of_the_public_items(nano_env):
+    item = nano_env.task.public[0]
+    same = Row(item.instruction, item.input, item.solution)
+    likeness = nano_env._laboratory.row_likeness(WorkingSet((same,)), None)
+    assert likeness == pytest.approx([1.0], abs=1e-5)
+    known = [Row(i.instruction, i.input, i.solution) for i in nano_env.task.retention]
+    wanted = nano_env.task.reference(4, 1)
+    put(nano_env, *known, *wanted)
+    do(nano_env, "select", n=4, by="representation")
+    assert nano_env.working_set.rows == tuple(wanted)
 
 
 def test_rebalance_brings_topics_to_the_public_shares(env):

@@ -265,6 +265,22 @@ def test_influence_is_the_largest_cosine_of_gradients(rank, tiny_path):
         assert value == pytest.approx(max(cosines), abs=1e-4)
 
 
+@pytest.mark.parametrize("rank", [0, 2])
+def test_hidden_states_are_means_in_which_later_tokens_weigh_more(rank, tiny_path):
+    student = LocalStudent(tiny_path, threads=2)
+    trained = student.train(rows(4), dataclasses.replace(CONFIG, lora_rank=rank), "k")
+    pairs = [("7?", "Answer: 7"), *((row.prompt, row.output) for row in rows(70))]
+    found = student.hidden_states(trained, pairs)
+    assert found.shape == (71, student._model.config.hidden_size)
+    for pair, value in zip(pairs[::10], found[::10], strict=True):
+        ids = torch.tensor([student._encode(*pair, 512).ids])
+        with torch.no_grad():
+            states = student._model(input_ids=ids, output_hidden_states=True).hidden_states[-1][0]
+        weights = torch.arange(1, len(states) + 1)[:, None] / (len(states) * (len(states) + 1) / 2)
+        assert value == pytest.approx((weights * states).sum(0).numpy(), abs=1e-5)
+    assert not np.allclose(student.hidden_states(BASE, pairs), found)
+
+
 def test_an_unknown_student_is_refused_by_name():
     from dataenv.errors import ConfigError
 
