@@ -285,6 +285,18 @@ class DataEnv(gym.Env):
         """All evaluated sets, with hidden scores: for records, not for controllers."""
         return list(self._need_state().evaluated)
 
+    def private_scores(self) -> list[float]:
+        """Private scores of all evaluated sets, for records; there are none before the end, when they
+        could steer.
+
+        Raises:
+            ConfigError: The episode is not over.
+        """
+        state = self._need_state()
+        if not state.ended:
+            raise ConfigError("private scores are told when the episode is over; submit first")
+        return [self._laboratory.private(each.rows).score for each in state.evaluated]
+
     def submission(self) -> WorkingSet:
         """The set that was submitted, or would be now."""
         choice = self._submission_index(self._choice)

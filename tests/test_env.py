@@ -275,3 +275,16 @@ def test_a_snapshot_of_another_configuration_is_refused_with_the_difference(make
     env.reset(seed=1)
     with pytest.raises(ConfigError, match="calls 200 instead of 99"):
         make_env(calls=99).restore(env.snapshot())
+
+
+def test_private_scores_of_all_sets_are_told_at_the_end_only(make_env):
+    env = make_env()
+    env.reset(seed=4)
+    write = {"op": "generate", "brief": "problems", "n": 10}
+    for action in (write, {"op": "train"}, write, {"op": "train"}):
+        env.step(action)
+    with pytest.raises(ConfigError, match="submit first"):
+        env.private_scores()
+    outcome = env.step({"op": "submit"})[4]["outcome"]
+    scores = env.private_scores()
+    assert len(scores) == 2 and scores[outcome.evaluation - 1] == outcome.final[1]

@@ -1,0 +1,321 @@
+"""Carries out docs/EXPERIMENT.md; every part is resumable, and what is done is not done again.
+
+    python scripts/reproduce_results.py learn       # policies, into records/learned
+    python scripts/reproduce_results.py choose      # the members of the classes on validation targets
+    python scripts/reproduce_results.py test        # the columns of the test, and the controls
+    python scripts/reproduce_results.py curves      # public, reward, private score and quality by round
+    python scripts/reproduce_results.py             # all of it, and docs/RESULTS.md
+    python scripts/reproduce_results.py --from-records --json claim.json
+    python scripts/reproduce_results.py play --policy path/to/file.py:MyPolicy    # joins the table
+
+Episodes are lines of records/results/COLUMN.jsonl.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import results_tables
+from dataenv.baselines.controls import shuffled, unsliced
+from dataenv.policies.learners import LEARNERS
+
+from dataenv.env import DataEnv
+from dataenv.policy import Episode, Policy, run_episode
+from dataenv.presets import SPLITS
+from dataenv.quality import instruments_for, measure
+from dataenv.registry import env_config, make_policy
+from dataenv.runs.learning import EPISODES, LEARNED, ROUNDS, Learning, read_learning
+from dataenv.runs.resumable import read_current, read_records, run_jobs
+from dataenv.runs.runner import result_of
+from dataenv.runs.trackers import NullTracker
+
+ROOT = Path(__file__).parent.parent
+RECORDS = ROOT / "records" / "results"
+POLICIES = ROOT / "records" / "learned"
+WORK = ROOT / "runs" / "learn"
+DOMAINS = ("Science", "Code", "Finance")
+SCRATCH = {"seeds": 0}
+"""No raw questions: the paper's setting from scratch."""
+SEEDS = {"cem": 5, "ppo": 3, "open_loop": 3}
+"""Training seeds by learner."""
+SIMULATED, REAL = 40_000, 600
+"""Trainings in the surrogate and in the real environment, by training seed."""
+RECIPES = (
+    *("random", "random_mix", "stratified", "mirror", "mirror_second", "headroom", "program"),
+    *("seed_only", "self_instruct", "evol_instruct", "pipeline", "skill_tree"),
+    *("importance", "student_loss", "less", "rds"),
+)
+BY_HAND = ("bandit", "feedback", *RECIPES)
+REFERENCES = ("matched_teacher", "matched_clean", "privileged")
+NEED_SEEDS = frozenset({"seed_only"})
+"""They have nothing to go by from scratch."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """Episodes that are compared.
+
+    Args:
+        split: Of the targets.
+        first, count: Their numbers in each domain, after the split's first.
+        changes: Fields of the environment that are other than in -fast.
+        teacher: Error rates of the teacher that are other than usual.
+    """
+
+    split: str = "test"
+    first: int = 0
+    count: int = 20
+    changes: Mapping[str, Any] = field(default_factory=lambda: dict(SCRATCH))
+    teacher: Mapping[str, float] = field(default_factory=dict)
+
+
+NEW_TEACHER = {"weak_share": 0.6, "weak_accuracy": 0.35, "stable": 0.4}
+COLUMNS = {
+    "validation": Column("validation", 20, 7),
+    "test": Column(),
+    "new_teacher": Column(teacher=NEW_TEACHER),
+    "new_student": Column(changes={**SCRATCH, "student": "nano-c"}),
+    "new_domain": Column(),
+    "with_seeds": Column(changes={}),
+    "noisy_teacher": Column(teacher={"accuracy": 0.75}),
+    "half_calls": Column(changes={**SCRATCH, "calls": 240}),
+    "shuffled": Column(),
+    "unsliced": Column(),
+}
+CHANGED = {"shuffled": shuffled, "unsliced": unsliced}
+"""Columns whose controllers are told something else than the report."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Some controllers on one target; runs in a process of its own."""
+
+    column: str
+    domain: str
+    number: int
+    members: tuple[str, ...]
+
+
+@lru_cache(maxsize=4)
+def environment(column: str, domain: str) -> DataEnv:
+    """One environment for all targets of a column and domain that a process plays."""
+    found = COLUMNS[column]
+    return DataEnv(config=env_config(f"{domain}-fast-v0", split=found.split, **found.changes))
+
+
+def made_by(member: str) -> Policy:
+    """A controller of the package, one that was learned here, or one of a user's file."""
+    learned = POLICIES / f"{member}.json"
+    return make_policy(str(learned) if learned.exists() else member)
+
+
+def play(job: Job) -> list[dict[str, Any]]:
+    """Plays each controller on the target of a job."""
+    column, env, records = COLUMNS[job.column], environment(job.column, job.domain), []
+    change = CHANGED.get(job.column, lambda policy: policy)
+    number = column.first + job.number
+    options = {"target": SPLITS[column.split].start + number, "teacher": dict(column.teacher)}
+    for member in job.members:
+        began = time.monotonic()
+        policy = change(made_by(member))
+        episode = run_episode(env, policy, number, options)
+        result = result_of(env, episode, member, number, time.monotonic() - began)
+        for bulky in ("flipped", "config", "versions"):
+            del result[bulky]
+        rounds = rounds_of(episode)
+        records.append({**result, "column": job.column, "domain": job.domain, "rounds": rounds})
+    return records
+
+
+def rounds_of(episode: Episode) -> list[dict[str, Any]]:
+    """What was done before each training: times, calls and rows by operation; and the public score."""
+    rounds: list[dict[str, Any]] = [{}]
+    for step in episode.steps:
+        operation, effect = step["action"].get("op", "?"), step["report"]["effect"]
+        done = rounds[-1].setdefault(operation, [0, 0, 0])
+        for place, more in enumerate((1, effect.get("calls", 0), effect.get("added", 0))):
+            done[place] += more
+        if operation == "train":
+            rounds[-1]["public"] = step["report"]["score"]
+            rounds.append({})
+    return rounds
+
+
+def play_column(name: str, members: Iterable[str], processes: int, count: int = 0) -> None:
+    """Plays what is missing of a column: the first `count` targets of each domain, or all."""
+    path, column = RECORDS / f"{name}.jsonl", COLUMNS[name]
+    done = {(r["domain"], r["seed"] - column.first, r["policy"]) for r in read_current(path)}
+    jobs = []
+    for number in range(count or column.count):
+        for domain in DOMAINS:
+            left = [m for m in members if (domain, number, m) not in done]
+            if left:
+                jobs.append(Job(name, domain, number, tuple(left)))
+    run_jobs(play, jobs, path, processes)
+
+
+# -- learning -----------------------------------------------------------------------------------
+
+
+def learn(processes: int) -> None:
+    """Learns every policy of the experiment that is not there: in the surrogate, then in earnest."""
+    for learner, seeds in SEEDS.items():
+        for seed in range(seeds):
+            learn_one(learner, seed, DOMAINS, f"{learner}-{seed}", processes)
+    for domain in DOMAINS:
+        for learner in ("cem", "open_loop"):
+            others = tuple(each for each in DOMAINS if each != domain)
+            learn_one(learner, 0, others, f"{learner}-without-{domain.lower()}", processes)
+    for learner in ("cem", "ppo"):
+        learn_one(learner, 0, DOMAINS, f"{learner}-unsimulated", processes, simulated=0)
+
+
+def learn_one(
+    learner: str,
+    seed: int,
+    domains: tuple[str, ...],
+    name: str,
+    processes: int,
+    simulated: int = SIMULATED,
+) -> None:
+    """Learns a policy and keeps it, with its curve, under a name."""
+    if (POLICIES / f"{name}.json").exists():
+        return
+    config = read_learning(ROOT / "configs" / "learn" / f"{learner}.yaml")
+    config = dataclasses.replace(config, seed=seed, set={**config.set, **SCRATCH})
+    start = ""
+    if simulated:
+        tasks = tuple(f"{domain}-surrogate-v0" for domain in domains)
+        trained = dataclasses.replace(config, tasks=tasks, trainings=simulated)
+        Learning(trained, WORK / f"{name}-simulated", processes).run(NullTracker())
+        start = str(WORK / f"{name}-simulated" / LEARNED)
+    tasks = tuple(f"{domain}-fast-v0" for domain in domains)
+    real = dataclasses.replace(config, tasks=tasks, trainings=REAL, start=start)
+    Learning(real, WORK / name, processes).run(NullTracker(), lambda line: print(name, line))
+    POLICIES.mkdir(parents=True, exist_ok=True)
+    for stage in ("-simulated", "") if simulated else ("",):
+        shutil.copy(WORK / f"{name}{stage}" / ROUNDS, POLICIES / f"{name}{stage}.rounds.jsonl")
+    returns = [
+        {key: each[key] for key in ("round", "scene", "number", "return", "trainings")}
+        for each in read_records(WORK / name / EPISODES)
+    ]
+    text = "".join(json.dumps(each) + "\n" for each in returns)
+    (POLICIES / f"{name}.episodes.jsonl").write_text(text, "utf-8")
+    shutil.copy(WORK / name / LEARNED, POLICIES / f"{name}.json")
+
+
+def members_of(learner: str) -> list[str]:
+    """The policies of a learner's training seeds."""
+    return [f"{learner}-{seed}" for seed in range(SEEDS[learner])]
+
+
+# -- parts --------------------------------------------------------------------------------------
+
+
+def choose(processes: int) -> results_tables.Choice:
+    """Plays the members of the classes on validation targets, and chooses."""
+    members = [m for learner in LEARNERS for m in members_of(learner)]
+    play_column("validation", (*members, *BY_HAND), processes)
+    return chosen()
+
+
+def chosen() -> results_tables.Choice:
+    """What the validation records say is to be tested."""
+    classes = {**{each: members_of(each) for each in LEARNERS}, "bandit": ["bandit"]}
+    return results_tables.choose(read_current(RECORDS / "validation.jsonl"), classes)
+
+
+def test(processes: int) -> None:
+    """Plays the columns of the test and the controls with what was chosen, once."""
+    choice = chosen()
+    learned = [m for learner in ("cem", "ppo") for m in members_of(learner)]
+    tuned = choice.opponents["open_loop"]
+    scratch = [name for name in BY_HAND if name not in NEED_SEEDS]
+    play_column("test", (*learned, tuned, *scratch, *REFERENCES[:2]), processes)
+    few = [m for m in choice.best_five if m not in NEED_SEEDS]
+    few += [m for m in ("feedback", "mirror", tuned) if m not in few]
+    members = [*choice.members, *(m for m in few if m not in choice.members)]
+    for column in ("new_teacher", "new_student", "with_seeds"):
+        more = NEED_SEEDS if column == "with_seeds" else ()
+        play_column(column, (*members, *more), processes)
+    left_out = [f"{each}-without-{d.lower()}" for d in DOMAINS for each in ("cem", "open_loop")]
+    play_column("new_domain", left_out, processes)
+    for column in ("noisy_teacher", "half_calls"):
+        play_column(column, (*choice.members, "feedback", "mirror", tuned), processes)
+    for column in CHANGED:
+        play_column(column, choice.members, processes)
+    play_column("test", ("privileged",), processes, count=7)
+
+
+def curves(processes: int) -> None:
+    """Scores and quality of the chosen set after every training, on the first test targets."""
+    choice, path = chosen(), RECORDS / "curves.jsonl"
+    done = {(r["domain"], r["seed"], r["policy"]) for r in read_current(path)}
+    members = (choice.members[0], "feedback", "mirror", "skill_tree")
+    jobs = [
+        Job("test", domain, number, tuple(m for m in members if (domain, number, m) not in done))
+        for number in range(10)
+        for domain in DOMAINS
+    ]
+    run_jobs(play_curve, [job for job in jobs if job.members], path, processes)
+
+
+def play_curve(job: Job) -> list[dict[str, Any]]:
+    """Episodes with the scores and the quality of every set that was evaluated."""
+    env, records = environment(job.column, job.domain), []
+    for member in job.members:
+        options = {"target": SPLITS["test"].start + job.number}
+        episode = run_episode(env, made_by(member), job.number, options)
+        instruments = instruments_for(env.config, env.task, env.student)
+        sets = [
+            {
+                "public": each.public.score,
+                "reward": each.reward.score,
+                "private": private,
+                "rows": len(each.rows),
+                "quality": measure(list(each.rows), instruments).to_dict(),
+            }
+            for each, private in zip(env.evaluations, env.private_scores(), strict=True)
+        ]
+        base = {"public": episode.outcome.base[0], "private": episode.outcome.base[1]}
+        about = result_of(env, episode, member, job.number, 0.0)
+        kept = {key: about[key] for key in ("task", "target", "seed", "policy", "worlds")}
+        records.append({**kept, "domain": job.domain, "base": base, "sets": sets})
+    return records
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("part", nargs="?", choices=("learn", "choose", "test", "curves", "play"))
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--policy", help="play: a controller to join the table of the test")
+    parser.add_argument("--from-records", action="store_true", help="play nothing")
+    parser.add_argument("--json", type=Path, help="where the claim goes, for machines")
+    args = parser.parse_args()
+    parts = {"learn": learn, "choose": choose, "test": test, "curves": curves}
+    if args.part == "play":
+        play_column("test", (args.policy,), args.processes)
+    for name, part in parts.items():
+        if args.part == name or (args.part is None and not args.from_records):
+            part(args.processes)
+    if args.part in ("learn", "choose"):
+        return
+    told = results_tables.tell(RECORDS, POLICIES, chosen())
+    (ROOT / "docs" / "RESULTS.md").write_text(told.text, "utf-8")
+    if args.json:
+        args.json.write_text(json.dumps(told.claim, indent=1) + "\n", "utf-8")
+    print(told.summary)
+
+
+if __name__ == "__main__":
+    main()
