@@ -1,0 +1,201 @@
+"""A controller of some hundred thousand parameters that calls tools: to try GRPO on a CPU, without a hub.
+
+    python scripts/tiny_controller.py configs/grpo/tiny.yaml
+
+Recipes are played through the tools of the given training, and a random Qwen3 is fine-tuned on what was
+said until it says the like. It has learned what a call looks like and nothing about curation. It is
+written to the `model` of the file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from train_grpo import GrpoRun, read_run
+
+from dataenv.adapters.trl import Episode, environment_factory, episode_rows
+from dataenv.errors import ConfigError
+from dataenv.hashing import rng_of
+from dataenv.students.base import Student
+
+TRANSCRIPTS, STEPS, BATCH = 24, 90, 6
+VOCABULARY = 1_200
+SIZES = (8, 16, 32, 64)
+START, END, PAD = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
+SEED = 1_000_003
+"""Of the episodes that recipes are played in; others than those of a training."""
+Message = dict[str, Any]
+
+
+def make(run: GrpoRun, folder: Path, student: Student | None = None, steps: int = STEPS) -> float:
+    """Writes a controller to a folder, and returns its last loss.
+
+    Args:
+        run: Whose tools it is to call: draw, generate, train and submit are used.
+        folder: Made if it is not there.
+        student: One that is loaded already.
+        steps: Of fine-tuning.
+    """
+    missing = {"draw", "generate"} - set(run.operations)
+    if missing:
+        raise ConfigError(f"the recipes need the operation {min(missing)!r}; offer it")
+    factory = environment_factory(
+        run.env, run.operations, report_chars=run.report_chars, student=student
+    )
+    episode = factory()
+    tools = [getattr(episode, name) for name in vars(factory) if not name.startswith("_")]
+    transcripts = played(run, episode)
+    tokenizer = tokenizer_of([json.dumps(each) for each in transcripts], tools)
+    return fine_tuned(tokenizer, transcripts, tools, folder, steps)
+
+
+def played(run: GrpoRun, episode: Episode) -> list[list[Message]]:
+    """What is said in episodes in which recipes are played."""
+    rows = episode_rows(run.env, 3, domains=run.domains, seed=SEED)
+    found = []
+    for number in range(TRANSCRIPTS):
+        row: dict[str, Any] = dict(rows[number % len(rows)])
+        rng = rng_of("recipe", number)
+        prompt = row["prompt"]
+        said = [{"role": "user", "content": prompt[-1]["content"] + episode.reset(**row)}]
+        for name, arguments in recipe(rng):
+            said += asyncio.run(turn(episode, name, arguments))
+        found.append([*said, {"role": "assistant", "content": "Done."}])
+    return found
+
+
+def recipe(rng: random.Random) -> list[tuple[str, dict[str, Any]]]:
+    """Rows from the pool, the teacher or both; a training; the submission."""
+    draw = ("draw", {"n": rng.choice(SIZES)})
+    generate = ("generate", {"brief": "problems like the public items", "n": rng.choice(SIZES[:3])})
+    ways: list[list[tuple[str, dict[str, Any]]]] = [[draw], [generate], [draw, generate]]
+    return [*rng.choice(ways), ("train", {}), ("submit", {})]
+
+
+async def turn(episode: Episode, name: str, arguments: dict[str, Any]) -> list[Message]:
+    """A call and its answer."""
+    function = {"name": name, "arguments": arguments}
+    call = {
+        "role": "assistant",
+        "content": "",
+        "tool_calls": [{"type": "function", "function": function}],
+    }
+    answer = await getattr(episode, name)(**arguments)
+    return [call, {"role": "tool", "name": name, "content": answer}]
+
+
+def tokenizer_of(texts: Sequence[str], tools: list[Any]) -> Any:
+    """A byte-level tokenizer of such texts, with the chat template of Qwen3."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+    from transformers.utils import get_json_schema
+    from trl.chat_template_utils import qwen3_instruct_2507_chat_template
+
+    inner = Tokenizer(models.BPE())
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    inner.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY,
+        special_tokens=[PAD, START, END],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    schemas = [json.dumps(get_json_schema(tool)) for tool in tools]
+    inner.train_from_iterator([qwen3_instruct_2507_chat_template, *schemas, *texts], trainer)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, eos_token=END, pad_token=PAD)
+    tokenizer.chat_template = qwen3_instruct_2507_chat_template
+    return tokenizer
+
+
+def fine_tuned(
+    tokenizer: Any, transcripts: list[list[Message]], tools: list[Any], folder: Path, steps: int
+) -> float:
+    """Fine-tunes a random model on what the controller said, writes it, and returns the last loss."""
+    import torch
+    from datasets import Dataset
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+    from trl import SFTConfig, SFTTrainer
+    from trl.chat_template_utils import get_training_chat_template
+
+    torch.manual_seed(0)
+    config = Qwen3Config(
+        vocab_size=len(tokenizer),
+        hidden_size=96,
+        intermediate_size=192,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=24,
+        max_position_embeddings=8192,
+        tie_word_embeddings=True,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=None,
+    )
+    template = get_training_chat_template(tokenizer)  # marks what the assistant says
+    rows = [
+        tokenizer.apply_chat_template(
+            each,
+            tools=tools,
+            chat_template=template,
+            return_dict=True,
+            return_assistant_tokens_mask=True,
+        )
+        for each in transcripts
+    ]
+    labelled = [
+        {
+            "input_ids": row["input_ids"],
+            "labels": [
+                i if own else -100 for i, own in zip(row["input_ids"], row["assistant_masks"])
+            ],
+        }
+        for row in rows
+    ]
+    with tempfile.TemporaryDirectory() as scratch:
+        settings = SFTConfig(
+            output_dir=scratch,
+            max_steps=steps,
+            learning_rate=4e-3,
+            warmup_steps=5,
+            per_device_train_batch_size=BATCH,
+            use_cpu=True,
+            bf16=False,
+            gradient_checkpointing=False,
+            save_strategy="no",
+            report_to="none",
+            logging_steps=10,
+            max_length=None,
+            dataset_kwargs={"skip_prepare_dataset": True},
+            disable_tqdm=True,
+        )
+        trainer = SFTTrainer(
+            Qwen3ForCausalLM(config),
+            settings,
+            train_dataset=Dataset.from_list(labelled),
+            processing_class=tokenizer,
+        )
+        trainer.train()
+    trainer.model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return [each["loss"] for each in trainer.state.log_history if "loss" in each][-1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config", type=Path)
+    arguments = parser.parse_args()
+    run = read_run(arguments.config)
+    loss = make(run, Path(run.model))
+    print(f"{run.model}: loss {loss:.3f} on what it is to say")
+
+
+if __name__ == "__main__":
+    main()
