@@ -28,8 +28,8 @@ from dataenv.hashing import rng_of
 from dataenv.presets import EnvConfig
 from dataenv.students.base import Student
 
-TRANSCRIPTS, STEPS, BATCH = 40, 60, 4
-RATE, SPREAD = 5e-3, 0.1
+TRANSCRIPTS, STEPS, BATCH = 16, 50, 4
+RATE, SPREAD = 1e-2, 0.1
 VOCABULARY = 6_000
 """Enough for all that every prompt has to become a few tokens, which is what makes this cheap."""
 SIZES = (8, 16, 32)

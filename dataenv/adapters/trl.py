@@ -135,6 +135,7 @@ class Episode:
         bought counts.
 
         Raises:
+            ResetNeeded: No episode was begun.
             Exception: What the environment failed with in the episode; it is no reward.
         """
         return self._thread.submit(self._end).result()
@@ -179,7 +180,7 @@ class Episode:
         if self._fault is not None:
             raise self._fault
         if self._env is None:
-            raise EpisodeOver("there is no episode; call reset() first")
+            raise gym.error.ResetNeeded("there is no episode; call reset() first")
         if not self._over:
             self._step({"op": "submit"})
         return self._return
