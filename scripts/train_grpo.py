@@ -19,6 +19,7 @@ from typing import Any
 from dataenv.adapters.trl import OFFERED, Episode, environment_factory, episode_rows
 from dataenv.config import from_mapping, override, require
 from dataenv.errors import ConfigError
+from dataenv.naming import public_name
 from dataenv.presets import EnvConfig
 from dataenv.registry import env_config, read_yaml
 from dataenv.runs.trackers import (
@@ -137,7 +138,7 @@ def tracked(run: GrpoRun, out: Path, checkpoint: str | None) -> tuple[Tracker, A
     """Who is told of episodes, and of what training: a folder for every process and every start."""
     step = checkpoint.rpartition("-")[2] if checkpoint else "0"
     folder = out / "episodes" / f"from-{step}-rank-{os.environ.get('RANK', '0')}"
-    about = about_run(run.env, "grpo", "train", model=run.model)
+    about = about_run(run.env, "grpo", "train", model=public_name(run.model))
     return Trackers([TRACKERS[name](folder) for name in run.track]), about
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import json
+import shutil
 from dataclasses import fields
 from pathlib import Path
 
@@ -260,20 +261,42 @@ def test_a_wrong_file_is_refused(tmp_path):
         train(run, tmp_path, resume=True)
 
 
-def test_two_steps_of_grpo_train_students_by_calls_of_the_model(tiny_student, tmp_path):
-    model = tmp_path / "controller"
-    run = read_run(CONFIGS / "tiny.yaml", [f"model={model}"])
-    assert make(run, model, tiny_student) < 0.5
-    trainer = train(run, tmp_path / "out")
-    steps = [each for each in trainer.state.log_history if "reward" in each]
-    assert len(steps) == 2 and all(each["tools/call_frequency"] > 1 for each in steps)
-    tables = next((tmp_path / "out" / "episodes").glob("*/tables/steps.jsonl"))
-    lines = [json.loads(line) for line in tables.read_text().splitlines()]
-    trained = [each for each in lines if each["operation"] == "train" and not each["error"]]
-    assert {each["episode"] for each in lines} == set(range(8)) and len(trained) >= 4
-    returns = [sum(each["reward"] for each in lines if each["episode"] == n) for n in range(8)]
-    assert max(returns) > min(returns)
-    assert max(each["reward_std"] for each in steps) > 0
-    assert steps[0]["reward"] == pytest.approx(sum(returns[:4]) / 4)
+@pytest.fixture(scope="module")
+def trained(tiny_student, tmp_path_factory):
+    """A training of two steps, its folder, and TRL's trainer."""
+    folder = tmp_path_factory.mktemp("grpo")
+    run = read_run(CONFIGS / "tiny.yaml", [f"model={folder / 'controller'}"])
+    assert make(run, folder / "controller", tiny_student) < 0.5
+    return run, folder / "out", train(run, folder / "out")
+
+
+def steps_of(out, start):
+    """What the tracker was told of the steps of episodes since a start."""
+    (file,) = out.glob(f"episodes/from-{start}-*/tables/steps.jsonl")
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def test_two_steps_of_grpo_train_students_by_calls_of_the_model(trained):
+    run, out, trainer = trained
+    updates = [each for each in trainer.state.log_history if "reward" in each]
+    assert len(updates) == 2 and all(each["tools/call_frequency"] > 0.5 for each in updates)
+    steps = steps_of(out, 0)
+    assert {each["episode"] for each in steps} == set(range(8))
+    assert sum(each["operation"] == "train" and not each["error"] for each in steps) >= 2
+    returns = [sum(each["reward"] for each in steps if each["episode"] == n) for n in range(8)]
+    assert max(returns) > min(returns) and max(each["reward_std"] for each in updates) > 0
+    assert updates[0]["reward"] == pytest.approx(sum(returns[:4]) / 4)
     with pytest.raises(ConfigError, match="--resume"):
-        train(run, tmp_path / "out")
+        train(run, out)
+
+
+@pytest.mark.slow
+def test_a_training_that_was_cut_off_goes_on_as_if_it_had_not_been(trained, tmp_path):
+    run, out, _ = trained
+    cut = shutil.copytree(out, tmp_path / "cut")
+    shutil.rmtree(cut / "checkpoint-2")
+    train(run, cut, resume=True)
+    known = ("operation", "arguments", "reward", "rows", "public", "error")
+    again = [[each[name] for name in known] for each in steps_of(cut, 1)]
+    first = [[each[name] for name in known] for each in steps_of(out, 0)]
+    assert again == first[-len(again) :] and len(again) >= 4
