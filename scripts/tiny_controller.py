@@ -28,8 +28,8 @@ from dataenv.hashing import rng_of
 from dataenv.presets import EnvConfig
 from dataenv.students.base import Student
 
-TRANSCRIPTS, STEPS, BATCH = 24, 70, 4
-RATE = 1e-2
+TRANSCRIPTS, STEPS, BATCH = 32, 80, 4
+RATE = 5e-3
 SPREAD = 0.1
 """Of the first weights; with the usual 0.02 a model so narrow learns much slower."""
 VOCABULARY = 6_000

@@ -22,17 +22,11 @@ from dataenv.errors import ConfigError
 from dataenv.naming import public_name
 from dataenv.presets import EnvConfig
 from dataenv.registry import env_config, read_yaml
-from dataenv.runs.trackers import (
-    JsonlTracker,
-    Tracker,
-    Trackers,
-    WandbTracker,
-    about_run,
-    tracking,
-)
+from dataenv.runs import trackers
+from dataenv.runs.trackers import JsonlTracker, Tracker, Trackers, about_run, tracking
 from dataenv.students.base import Student
 
-TRACKERS = {"jsonl": JsonlTracker, "wandb": WandbTracker}
+TRACKERS = {**trackers.TRACKERS, "jsonl": JsonlTracker}
 
 
 @dataclass(frozen=True)
@@ -56,7 +50,7 @@ class GrpoRun:
     seed: int = 0
     """Of the episodes."""
     track: tuple[str, ...] = ("jsonl",)
-    """Who is told of every episode: jsonl, wandb, both or none."""
+    """Who is told of every episode: jsonl, wandb, or both."""
     lora: dict = field(default_factory=dict)
     """Fields of peft's LoraConfig; none: the whole model is trained."""
     grpo: dict = field(default_factory=dict)

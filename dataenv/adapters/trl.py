@@ -24,14 +24,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import gymnasium as gym
 
 from dataenv import prompts
-from dataenv.config import did_you_mean
+from dataenv.config import did_you_mean, require
 from dataenv.env import DataEnv
-from dataenv.errors import ConfigError, DataEnvError, UnknownNameError
+from dataenv.errors import DataEnvError, UnknownNameError
 from dataenv.hashing import rng_of
 from dataenv.laboratory import SharedCache
 from dataenv.operations import OPERATIONS, Operation
 from dataenv.policy import briefing_of
-from dataenv.presets import EnvConfig
+from dataenv.presets import SPLITS, EnvConfig
 from dataenv.runs.trackers import Tracker
 from dataenv.students import student_of
 from dataenv.students.base import Student
@@ -143,12 +143,12 @@ class Episode:
     # -- in the thread --------------------------------------------------------------------------
 
     def _begin(self, domain: str, seed: int | None, options: dict[str, Any]) -> str:
-        self._over, self._fault, self._return = True, None, 0.0
+        self._env, self._over, self._fault, self._return = None, True, None, 0.0
         if domain not in self._environments:
             self._environments[domain] = self._shared.environment(domain)
-        env = self._env = self._environments[domain]
+        env = self._environments[domain]
         _, info = env.reset(seed=seed, options=options)
-        self._over = False
+        self._env, self._over = env, False
         data_env: Any = env.unwrapped
         briefing = briefing_of(data_env, 0).to_text(operations=False)
         return f"\n\n{briefing}\n\n{info['report'].to_brief(self._shared.report_chars)}"
@@ -209,8 +209,7 @@ def environment_factory(
         UnknownNameError: There is no such operation.
         ConfigError: `report_chars` is too few.
     """
-    if report_chars < 200:
-        raise ConfigError(f"report_chars must be 200 or more, got {report_chars}")
+    require(report_chars >= 200, "report_chars", report_chars, "200 or more")
     for name in operations:
         if name not in OPERATIONS:
             raise UnknownNameError(f"unknown operation {name!r}{did_you_mean(name, [*OPERATIONS])}")
@@ -247,8 +246,7 @@ def episode_rows(
     """
     from datasets import Dataset
 
-    if split not in ("train", "validation", "test"):
-        raise ConfigError(f"split must be train, validation or test, got {split!r}")
+    require(split in SPLITS, "split", split, "train, validation or test")
     rng = rng_of("episode rows", split, seed)
     names = list(domains) or [config.domain]
     targets = {

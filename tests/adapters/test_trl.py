@@ -4,6 +4,8 @@ import asyncio
 import inspect
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -42,19 +44,20 @@ def tools_of(factory):
     return [name for name in vars(factory) if not name.startswith("_")]
 
 
-def call(episode, action):
+def coroutine(episode, action):
     arguments = {name: value for name, value in action.items() if name != "op"}
-    return asyncio.run(getattr(episode, action["op"])(**arguments))
+    return getattr(episode, action["op"])(**arguments)
+
+
+def call(episode, action):
+    return asyncio.run(coroutine(episode, action))
 
 
 def in_one_turn(episode, actions):
     """The calls of one turn, at once, as TRL makes them."""
 
     async def turn():
-        calls = [
-            getattr(episode, each["op"])(**{k: v for k, v in each.items() if k != "op"})
-            for each in actions
-        ]
+        calls = [coroutine(episode, each) for each in actions]
         return await asyncio.gather(*calls, return_exceptions=True)
 
     return asyncio.run(turn())
@@ -99,6 +102,11 @@ def test_a_schema_says_what_the_registry_says(name):
             default = inspect.signature(tool).parameters[key].default
             assert default == said["default"]
             assert not default or json.dumps(default) in each["description"]
+
+
+def test_trl_is_not_imported_before_it_is_needed():
+    code = "import sys, dataenv.adapters.trl; sys.exit('trl' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_tools_are_those_that_were_chosen_and_the_two_that_every_episode_needs():
@@ -151,10 +159,7 @@ def test_episodes_beside_each_other_are_as_if_alone(factory):
 
     async def beside():
         async def play(episode):
-            return [
-                await getattr(episode, each["op"])(**{k: v for k, v in each.items() if k != "op"})
-                for each in ACTIONS
-            ]
+            return [await coroutine(episode, each) for each in ACTIONS]
 
         return await asyncio.gather(*map(play, episodes))
 
@@ -205,6 +210,10 @@ def test_a_fault_is_no_reward_and_the_next_episode_is_none_the_worse(
     with pytest.raises(TrainingFault, match="out of memory"):
         episode.get_reward()
     assert played(episode, ROW, ACTIONS) == fresh
+    with pytest.raises(ConfigError, match="target"):
+        episode.reset(**{**ROW, "target": 2_000_000})  # a test target, and the split is train
+    with pytest.raises(ResetNeeded):
+        episode.get_reward()
 
 
 def test_nobody_is_told_of_hidden_items(factory):
