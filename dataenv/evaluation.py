@@ -247,6 +247,44 @@ class EvalReport:
             )
         return "\n".join(lines)
 
+    def to_brief(self, limit: int) -> str:
+        """The same in at most `limit` characters, the most important first: for a conversation that
+        grows by a report with every operation."""
+        effect = dict(self.effect)
+        shown = effect.pop("shown", ())
+        told = {name: value for name, value in effect.items() if value and name != "dropped_rows"}
+        left = ", ".join(f"{axis} {m - u:g}" for axis, (u, m) in self.budget)
+        lines = [
+            *([f"error: {self.error}"] if self.error else []),
+            *([", ".join(f"{k} {_short(v)}" for k, v in told.items())] if told else []),
+            f"left: {left}; rows: {dict(self.set)['rows']}",
+            f"evaluation {self.evaluation}: public score {self.score:.3f} "
+            f"(base {self.base_score:.3f}, best {self.best_score:.3f})",
+        ]
+        room = (limit - sum(map(len, lines))) // max(1, len(shown))
+        lines += [_entry(each, max(room, 60)) for each in shown]
+        lines.append(
+            "topics: " + "; ".join(f"{s.name} {s.score:.2f}, {s.rows} rows" for s in self.slices)
+        )
+        if not self.error and told.get("operation", "train") == "train":  # else they are known
+            cases = map(dict, self.bad_cases)
+            lines += [
+                _cut(f"wrong [{each['id']}] {each['prompt']} = {each['gold']}", 160)
+                for each in cases
+            ]
+        return _cut("\n".join(lines), limit)
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: max(0, limit - 3)] + "..."
+
+
+def _entry(entry: tuple[str, ...], limit: int) -> str:
+    """What `inspect` shows of a row or an item, its texts cut alike."""
+    identity, *texts = entry
+    room = (limit - len(identity) - 2) // len(texts) - 3
+    return f"[{identity}] " + " | ".join(_cut(text, room) for text in texts if text)
+
 
 def _plain(value: Any) -> Any:
     return [_plain(each) for each in value] if isinstance(value, tuple) else value
@@ -260,8 +298,7 @@ def as_tuples(value: Any) -> Any:
 def _short(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.3g}"
-    text = str(_plain(value))
-    return text if len(text) <= 200 else text[:197] + "..."
+    return _cut(str(_plain(value)), 200)
 
 
 def bad_cases(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -63,6 +64,19 @@ class Cache:
     def copy(self) -> Cache:
         """A cache of its own with the same entries."""
         return Cache(self.size, self.nbytes, OrderedDict(self.entries))
+
+
+class ThreadedCache(Cache):
+    """A cache for environments in several threads: whoever asks for what is being made waits for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._turn = threading.RLock()
+
+    def remember(self, key: str, make: Callable[[], T]) -> T:
+        """See `Cache`."""
+        with self._turn:
+            return super().remember(key, make)
 
 
 class Laboratory:

@@ -33,8 +33,13 @@ class Briefing:
     prices: Mapping[str, int]
     seed: int
 
-    def to_text(self) -> str:
-        """All that a person or a language model needs to begin."""
+    def to_text(self, operations: bool = True) -> str:
+        """All that a person or a language model needs to begin.
+
+        Args:
+            operations: Whether they are listed; whoever has them as tools needs no list.
+        """
+        listed = "\n".join(f"- {op.name}: {op.description}" for op in OPERATIONS.values())
         task, limits = self.task, self.limits
         prices = ", ".join(f"{who} {price}" for who, price in self.prices.items())
         example = task.few_shot[0] if task.few_shot else None
@@ -54,7 +59,7 @@ class Briefing:
             prices=f"; calls that a reply costs: {prices}" if prices else "",
             min_rows=f"{limits['min_rows']:g}",
             max_rows=f"{limits['max_rows']:g}",
-            operations="\n".join(f"- {op.name}: {op.description}" for op in OPERATIONS.values()),
+            operations=f"\nOperations:\n{listed}" if operations else "",
         )
 
 

@@ -18,7 +18,6 @@ import dataclasses
 import json
 import shutil
 import time
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
