@@ -4,9 +4,11 @@ import dataclasses
 
 import pytest
 from dataenv.baselines import REFERENCES
+from dataenv.baselines.controls import shuffled, unsliced
 from dataenv.baselines.fixed import Recipe
 from dataenv.baselines.privileged import RIVALS, Plan, Privileged
-from dataenv.policies.belief import Belief, Held
+from dataenv.policies.belief import Belief, Held, Settings
+from dataenv.policies.feedback import FeedbackPolicy
 
 from dataenv.policy import briefing_of, run_episode
 from dataenv.registry import make_policy, policy_table
@@ -63,6 +65,50 @@ def test_shuffled_feedback_reads_every_topic_as_another(make_env):
     assert [s.name for s in shuffled.slices] == [s.name for s in slices]
     assert all(a.score != b.score for a, b in zip(shuffled.slices, slices, strict=True))
     assert sorted(s.score for s in shuffled.slices) == sorted(s.score for s in slices)
+
+
+class Watcher:
+    """Keeps the reports that it is told."""
+
+    name = "watcher"
+
+    def begin(self, briefing):
+        self.seen = []
+
+    def act(self, observation, report):
+        self.seen.append(report)
+        return {"op": "submit"}
+
+
+@pytest.mark.parametrize("control", [shuffled, unsliced])
+def test_controls_tell_any_controller_something_else(control, make_env):
+    env = make_env(min_rows=1)
+    report = env.reset(seed=2)[1]["report"]
+    scores = [0.1, 0.2, 0.5, 0.9, 0.95][: len(report.slices)]
+    slices = tuple(
+        dataclasses.replace(each, score=score)
+        for each, score in zip(report.slices, scores, strict=True)
+    )
+    report = dataclasses.replace(report, slices=slices)
+    watcher = Watcher()
+    policy = control(watcher)
+    policy.begin(briefing_of(env, 2))
+    policy.act({}, report)
+    (told,) = watcher.seen
+    truth = {each.name: each.score for each in slices}
+    assert report.bad_cases and not told.bad_cases and told.score == report.score
+    assert all(each.score != truth[each.name] for each in told.slices)
+    if control is unsliced:
+        assert {each.score for each in told.slices} == {report.score}
+    else:
+        assert [each.score for each in told.slices] == scores  # ranked by what is told
+    assert {each.name: each.rows for each in told.slices} == {e.name: e.rows for e in slices}
+
+
+def test_the_settings_of_a_shuffled_feedback_are_its_own(make_env):
+    policy = shuffled(FeedbackPolicy(Settings(weak=0.7)))
+    assert policy.tuning.weak == 0.7 and policy.name == "feedback_shuffled"
+    assert run_episode(make_env(), policy, seed=1).outcome.ended == "submitted"
 
 
 def test_the_same_seed_plays_the_same_episode(make_env):
