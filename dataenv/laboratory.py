@@ -13,7 +13,7 @@ from dataenv.contamination import OverlapIndex
 from dataenv.episode import Scores
 from dataenv.evaluation import Evaluation, answer_log_likelihood, evaluate_groups
 from dataenv.hashing import digest
-from dataenv.presets import EnvConfig
+from dataenv.presets import REAL, EnvConfig
 from dataenv.rows import WorkingSet
 from dataenv.screening import Screened, screen
 from dataenv.students.base import BASE, Student, Trained
@@ -87,7 +87,8 @@ class Laboratory:
     ) -> None:
         self.student, self.config, self.task, self.key = student, config, task, key
         self._overlap, self._cache, self._seconds = overlap, cache, seconds
-        self._settings = digest(student.fingerprint, task.target, asdict(config))
+        asked = cache.remember(digest("items", task.target), lambda: _items_digest(task))
+        self._settings = digest(student.fingerprint, task.target, asked, asdict(config))
 
     def training_rows(self, rows: WorkingSet) -> tuple[WorkingSet, int]:
         """What is trained of a set, its first rows as far as `screen` keeps them, and how many
@@ -184,3 +185,17 @@ class Laboratory:
             trained.diverged,
             trained.tokens,
         )
+
+
+def _items_digest(task: Task) -> str:
+    """A hash of all that students are asked: files of the same name may hold other questions."""
+    return digest(repr((task.public, task.reward, task.private, task.retention)))
+
+
+def laboratory_of(config: EnvConfig) -> type[Laboratory]:
+    """Who says what the student of a set gets right."""
+    if config.laboratory == REAL:
+        return Laboratory
+    from dataenv.surrogate.laboratory import SurrogateLaboratory
+
+    return SurrogateLaboratory
