@@ -272,6 +272,16 @@ def export(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def steps(arguments: argparse.Namespace) -> int:
+    """Writes the steps of runs as one table."""
+    from dataenv.runs.steps import steps_of_runs, write_steps_table
+
+    rows = steps_of_runs(arguments.runs)
+    write_steps_table(rows, arguments.out)
+    print(f"{arguments.out}: {len(rows)} steps of {len(arguments.runs)} runs")
+    return 0
+
+
 def report(arguments: argparse.Namespace) -> int:
     """Writes a report of runs."""
     from dataenv.runs.decisions import write_decisions
@@ -617,6 +627,10 @@ def parser() -> argparse.ArgumentParser:
         "--no-verify", action="store_true", help="even if the student scores otherwise than it did"
     )
     gift.set_defaults(call=export)
+    told = verbs.add_parser("steps", help="write the steps of runs as a table, to learn from")
+    told.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folder of a finished run")
+    told.add_argument("--out", type=Path, required=True, metavar="FILE", help="a Parquet file")
+    told.set_defaults(call=steps)
     tells = verbs.add_parser("report", help="write one HTML file about a run, or several")
     tells.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folder of a finished run")
     tells.add_argument("--out", type=Path, metavar="FILE", help="default: report.html in the first")

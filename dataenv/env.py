@@ -289,6 +289,12 @@ class DataEnv(gym.Env):
         """All evaluated sets, with hidden scores: for records, not for controllers."""
         return list(self._need_state().evaluated)
 
+    @property
+    def base_scores(self) -> Scores:
+        """Of the base, with hidden scores: for records, not for controllers."""
+        self._need_state()
+        return self._base
+
     def submission(self) -> WorkingSet:
         """The set that was submitted, or would be now."""
         choice = self._submission_index(self._choice)
@@ -380,8 +386,8 @@ class DataEnv(gym.Env):
         self._state, self._rates = state, rates
         self._choice = None
         self.outcome = None
-        self.task: Task = self._cache.remember(
-            digest("task", state.target), lambda: self._world.task(state.target)
+        self.task: Task = self._cache.task(
+            config, state.target, lambda: self._world.task(state.target)
         )
         self.topics: TopicModel = self._cache.remember(
             digest("topics", state.target), lambda: TopicModel(self.task.public)

@@ -53,6 +53,10 @@ class Cache:
         """The same for a student's answers, which a replay has on record."""
         return self.remember(key, make)
 
+    def task(self, config: EnvConfig, number: int, build: Callable[[], Task]) -> Task:
+        """The task of a target, built now if it is not there."""
+        return self.remember(digest("task", number), build)
+
     def _is_full(self) -> bool:
         held = sum(getattr(each, "nbytes", 0) for each in self.entries.values())
         return len(self.entries) > self.size or held > self.nbytes

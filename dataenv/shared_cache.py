@@ -1,4 +1,4 @@
-"""Evaluations that processes share, as files in a folder."""
+"""Evaluations and tasks that processes share, as files in a folder."""
 
 from __future__ import annotations
 
@@ -20,6 +20,10 @@ from dataenv.evaluation import Evaluation
 from dataenv.hashing import digest
 from dataenv.laboratory import Cache
 from dataenv.lock import name_of_worlds
+from dataenv.presets import OFFLINE, EnvConfig
+from dataenv.tasks.base import Task
+from dataenv.tasks.procedural.targets import get_domain, pack_task, unpack_task
+from dataenv.world import SIZES
 
 T = TypeVar("T")
 KINDS: dict[str, type[Scores] | type[Evaluation]] = {"scores": Scores, "answers": Evaluation}
@@ -30,11 +34,11 @@ SLACK = 0.9
 
 
 class SharedCache(Cache):
-    """A cache whose evaluations lie in a folder, where other processes find them.
+    """A cache whose evaluations lie in a folder, where other processes find them, and offline tasks, too.
 
-    An evaluation is a file named by a hash of all that decides it, written whole or not at all; a file
-    that cannot be read is made anew. Whoever needs what another process is just making waits for
-    it. Tasks and weights stay in memory. The folder may be removed whenever no process uses it; do so
+    Each is a file named by a hash of all that decides it, written whole or not at all; a file that cannot
+    be read is made anew. Whoever needs what another process is just making waits for it. Weights stay
+    in memory. The folder may be removed whenever no process uses it; do so
     when the code of students, training or graders has changed, which the hash does not cover.
 
     Args:
@@ -69,24 +73,44 @@ class SharedCache(Cache):
         """A cache of its own with the same entries and the same folder."""
         return SharedCache(self.folder, self.limit_bytes, OrderedDict(self.entries))
 
+    def task(self, config: EnvConfig, number: int, build: Callable[[], Task]) -> Task:
+        """The task of a target; the offline ones lie in the folder, too, as they take seconds to draw."""
+        if config.domain not in OFFLINE:
+            return super().task(config, number, build)
+        domain = get_domain(config.domain)
+        key = digest("task", config.domain, number, [getattr(config, name) for name in SIZES])
+
+        def read(packed: Any) -> Task:
+            return unpack_task(domain, number, packed)
+
+        return super().task(config, number, lambda: self._found(key, build, pack_task, read))
+
     def _shared(self, key: str, make: Callable[[], T]) -> Any:
-        name = digest("evaluation", __version__, name_of_worlds(), key)
+        return self._found(key, make, _pack_scores, _unpack_scores)
+
+    def _found(
+        self,
+        key: str,
+        make: Callable[[], T],
+        pack: Callable[[T], Any],
+        unpack: Callable[[Any], T],
+    ) -> T:
+        """What lies in the folder for a key; made, and laid there, if nothing does."""
+        name = digest("shared", __version__, name_of_worlds(), key)
         path = self.folder / f"{name}.json.gz"
-        found = _read(path, key)
+        found = _read(path, key, unpack)
         if found is not None:
             return found
         with _turn(self.folder / f"{int(name, 16) % LOCKS:02x}.lock"):
-            found = _read(path, key)
+            found = _read(path, key, unpack)
             if found is not None:
                 return found
             made = make()
-            self._write(path, key, made)
+            self._write(path, {"key": key, "value": pack(made)})
             return made
 
-    def _write(self, path: Path, key: str, made: Any) -> None:
-        kind = next(name for name, cls in KINDS.items() if isinstance(made, cls))
-        text = json.dumps({"key": key, "kind": kind, "value": made.to_dict()})
-        content = gzip.compress(text.encode(), mtime=0)
+    def _write(self, path: Path, entry: dict[str, Any]) -> None:
+        content = gzip.compress(json.dumps(entry).encode(), mtime=0)
         temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
         with contextlib.suppress(OSError):  # a full disk costs time, and no result
             temporary.write_bytes(content)
@@ -97,13 +121,23 @@ class SharedCache(Cache):
             _trim(self.folder, self.limit_bytes)
 
 
-def _read(path: Path, key: str) -> Scores | Evaluation | None:
+def _pack_scores(made: Any) -> list[Any]:
+    kind = next(name for name, cls in KINDS.items() if isinstance(made, cls))
+    return [kind, made.to_dict()]
+
+
+def _unpack_scores(packed: Any) -> Any:
+    kind, plain = packed
+    return KINDS[kind].from_dict(plain)
+
+
+def _read(path: Path, key: str, unpack: Callable[[Any], T]) -> T | None:
     """What a file holds; None if it is not there, damaged, or of something else."""
     try:
         entry = json.loads(gzip.decompress(path.read_bytes()))
         if entry["key"] != key:
             return None
-        found = KINDS[entry["kind"]].from_dict(entry["value"])
+        found = unpack(entry["value"])
     except (OSError, EOFError, zlib.error, ValueError, LookupError, TypeError, AttributeError):
         return None
     with contextlib.suppress(OSError):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from dataenv.tasks.procedural.skill import ANSWER_MARK, Domain, match
 from dataenv.tasks.procedural.targets import get_domain
 
 Array = NDArray[np.float64]
+Values = tuple[tuple[str, str, str], ...]
 SPECIALS = 3
 """Special topics of a domain."""
 
@@ -58,7 +60,7 @@ class Fact:
     skill: str = ""
     topic: str = ""
     identity: str = ""
-    values: tuple[tuple[str, str, str], ...] = ()
+    values: Values = ()
     right: bool = False
     answered: bool = False
     direct: bool = False
@@ -79,16 +81,23 @@ class Reader:
         """What a row teaches."""
         return self.read(row.prompt, row.output)
 
+    def subject(self, prompt: str) -> Fact:
+        """What a problem is about, whatever its solution."""
+        found = self.domain.recognise(prompt)
+        if found is None:
+            return Fact()
+        skill, parameters = found
+        return Fact(skill.name, skill.topic, *_identity(skill.name, parameters))
+
     def _read(self, prompt: str, output: str) -> Fact:
         problem = self.domain.problem_of(prompt)
         if problem is None:
             return Fact()
         verdict = self._grader.grade(output, problem.answer)
         return Fact(
-            skill=problem.skill,
-            topic=problem.topic,
-            identity=problem.identity,
-            values=tuple((problem.skill, name, repr(value)) for name, value in problem.parameters),
+            problem.skill,
+            problem.topic,
+            *_identity(problem.skill, dict(problem.parameters)),
             right=verdict.correct,
             answered=verdict.extracted is not None,
             direct=output.lstrip().startswith(ANSWER_MARK),
@@ -98,6 +107,12 @@ class Reader:
         """Whether a problem of a skill is phrased as only test items are."""
         templates = self.domain.skills[skill].reserved_templates
         return any(match(template, prompt) is not None for template in templates)
+
+
+def _identity(skill: str, parameters: Mapping[str, Any]) -> tuple[str, Values]:
+    """What makes two problems the same, and what they may have in common."""
+    held = sorted(parameters.items())
+    return f"{skill}{held!r}", tuple((skill, name, repr(value)) for name, value in held)
 
 
 @lru_cache(maxsize=8)
@@ -121,7 +136,7 @@ class Items:
     def __init__(self, reader: Reader, items: Sequence[Item]) -> None:
         domain = reader.domain
         self.domain = domain
-        self.facts = [reader.read(item.prompt, item.solution) for item in items]
+        self.facts = [reader.subject(item.prompt) for item in items]
         self.skills = tuple(sorted({fact.skill for fact in self.facts}))
         place = {name: number for number, name in enumerate(self.skills)}
         self.skill_of = np.array([place[fact.skill] for fact in self.facts], int)
