@@ -166,13 +166,17 @@ def _config_of(arguments: argparse.Namespace) -> EnvConfig:
 
 def summary(result: dict) -> str:
     """One line about a result."""
+    from dataenv.presets import SURROGATE
+
     base, final = result["base"], result["final"]
+    who = f"{result['policy']} on {result['target']}"
+    who += " (scored by a surrogate)" if SURROGATE in result["flags"] else ""
     if final["private"] is None:
-        return f"{result['policy']} on {result['target']}: public {final['public']:.3f}"
+        return f"{who}: public {final['public']:.3f}"
     low, high = result["gain_interval_points"]
     percent = "" if result["gain_percent"] is None else f", {result['gain_percent']:+.0f}%"
     return (
-        f"{result['policy']} on {result['target']}: private {base['private']:.3f} -> "
+        f"{who}: private {base['private']:.3f} -> "
         f"{final['private']:.3f} ({result['gain_points']:+.1f} points "
         f"[{low:+.1f}, {high:+.1f}]{percent}), {result['budget']['calls']['used']} calls"
     )
