@@ -25,14 +25,19 @@ RANKS = 8
 AMOUNTS = (16, 48)
 
 
+def text_space() -> spaces.Text:
+    """Texts of ASCII, as reports are shown and actions are written."""
+    letters = "".join(map(chr, [10, *range(32, 127)]))
+    return spaces.Text(MAX_TEXT, min_length=0, charset=letters)
+
+
 class TextIO(gym.Wrapper):
     """Actions as JSON text, observations as the report's text. Bad JSON is an invalid action."""
 
     def __init__(self, env: gym.Env) -> None:
         super().__init__(env)
-        letters = "".join(map(chr, [10, *range(32, 127)]))
-        self.observation_space = spaces.Text(MAX_TEXT, min_length=0, charset=letters)
-        self.action_space = spaces.Text(MAX_TEXT, min_length=0, charset=letters)
+        self.observation_space = text_space()
+        self.action_space = text_space()
 
     def reset(self, **arguments: Any):
         _, info = self.env.reset(**arguments)

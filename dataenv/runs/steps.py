@@ -223,17 +223,22 @@ class Trajectory:
     Args:
         about: Its columns of `EPISODE`.
         observations: Of shape (steps + 1, `SIZE`).
-        actions: Of each step.
+        texts: The action of each step, as JSON.
         rewards, terminated, truncated, valid: Of shape (steps,).
     """
 
     about: dict[str, Any]
     observations: NDArray[np.float32]
-    actions: tuple[dict[str, Any], ...]
+    texts: tuple[str, ...]
     rewards: NDArray[np.float64]
     terminated: NDArray[np.bool_]
     truncated: NDArray[np.bool_]
     valid: NDArray[np.bool_]
+
+    @property
+    def actions(self) -> list[dict[str, Any]]:
+        """The action of each step."""
+        return [json.loads(text) for text in self.texts]
 
 
 def trajectories(table: pa.Table) -> Iterator[Trajectory]:
@@ -256,7 +261,7 @@ def _trajectory(rows: pa.Table) -> Trajectory:
     return Trajectory(
         about={name: first[name] for name in EPISODE},
         observations=np.concatenate([before[:1], after]),
-        actions=tuple(json.loads(action) for action in rows["action"].to_pylist()),
+        texts=tuple(rows["action"].to_pylist()),
         rewards=arrays["reward"],
         terminated=arrays["terminated"],
         truncated=arrays["truncated"],
