@@ -169,7 +169,8 @@ class Counts:
         self.topic_wrong = Counter(fact.topic for fact in known if not fact.right)
         self.identities = frozenset(fact.identity for fact in right)
         self.values = Counter(value for fact in once for value in fact.values)
-        size = max(1, len(facts))
+        self.size = len(facts)
+        size = max(1, self.size)
         self.of_set = (
             math.log1p(len(facts)),
             sum(self.wrong.values()) / size,
@@ -180,7 +181,6 @@ class Counts:
             float(rows.sequential),
             _drift(rows),
         )
-        self.size = size
         places: dict[str, list[float]] = {}
         for place, fact in enumerate(facts) if rows.sequential else ():
             places.setdefault(fact.skill, []).append((place + 0.5) / size - 0.5)
@@ -195,7 +195,7 @@ class Counts:
             math.log1p(wrong),
             right / (right + wrong + 1),
             self.direct[skill] / max(1, self.skills[skill] - wrong),
-            self.skills[skill] / self.size,
+            self.skills[skill] / max(1, self.size),
             math.log1p(self.topic_right[entry.topic] - right),
             math.log1p(self.topic_wrong[entry.topic] - wrong),
             math.log1p(sum(self.right[part] for part in entry.parts)),
@@ -211,7 +211,7 @@ def _drift(rows: WorkingSet) -> float:
     return math.log(sum(last) * len(lengths) / (sum(lengths) * len(last))) if last else 0.0
 
 
-def features(items: Items, counts: Counts, base: dict[str, float]) -> Array:
+def features(items: Items, counts: Counts, base: Mapping[str, float]) -> Array:
     """The features of every item, of shape (items, `FEATURES`).
 
     Args:

@@ -32,7 +32,8 @@ class Fit:
         layers: (weights, biases), the last of which gives log-odds; tanh in between.
         skills: For each skill that was met, what is added to the log-odds: a constant, and a factor
             of the scaled number of right rows.
-        base: The log-odds with which the base knows each skill.
+        base: The log-odds with which the base knows each skill, where the phrasing is open.
+        start: What log-odds of the base itself are made of: weights of `start_inputs`.
         fresh: Share of the items whose luck is drawn anew for every set; see `SurrogateLaboratory`.
         heads: Weights of figures of a set that are not of items; see `head_inputs`.
         name: A hash of all of this.
@@ -44,12 +45,21 @@ class Fit:
     layers: tuple[tuple[Array, Array], ...]
     skills: Mapping[str, tuple[float, float]]
     base: dict[str, float]
+    start: Array
     fresh: float
     heads: Mapping[str, Array]
     name: str
 
     def chances(self, items: Items, counts: Counts) -> Array:
         """The chance of every item to be right after training on a set, of shape (items,)."""
+        odds = (
+            self._odds(items, counts)
+            if counts.size
+            else start_inputs(items, self.base) @ self.start
+        )
+        return np.round(1 / (1 + np.exp(-odds)), DIGITS)
+
+    def _odds(self, items: Items, counts: Counts) -> Array:
         scaled = (features(items, counts, self.base) - self.centre) / self.scale
         hidden = scaled
         for weights, biases in self.layers[:-1]:
@@ -57,12 +67,18 @@ class Fit:
         weights, biases = self.layers[-1]
         own = np.array([self.skills.get(name, (0.0, 0.0)) for name in items.skills]).reshape(-1, 2)
         shift = own[items.skill_of]
-        odds = (hidden @ weights + biases)[:, 0] + shift[:, 0] + shift[:, 1] * scaled[:, RIGHT]
-        return np.round(1 / (1 + np.exp(-odds)), DIGITS)
+        return (hidden @ weights + biases)[:, 0] + shift[:, 0] + shift[:, 1] * scaled[:, RIGHT]
 
     def figure(self, name: str, chances: Array, counts: Counts) -> float:
         """A figure of `heads`, predicted for a set."""
         return float(head_inputs(chances, counts) @ self.heads[name])
+
+
+def start_inputs(items: Items, base: Mapping[str, float]) -> Array:
+    """What the base's chances are made of: a constant, its log-odds of the skill, whether the phrasing is
+    reserved, and the length of the solution; of shape (items, 4)."""
+    known = np.array([base.get(name, 0.0) for name in items.skills])[items.skill_of]
+    return np.column_stack([np.ones(len(known)), known, items.fixed[:, :2]])
 
 
 def head_inputs(chances: Array, counts: Counts) -> Array:
@@ -88,6 +104,7 @@ def fit_of(plain: Mapping[str, Any]) -> Fit:
         layers=tuple((np.array(weights), np.array(biases)) for weights, biases in plain["layers"]),
         skills={name: (own[0], own[1]) for name, own in plain["skills"].items()},
         base=dict(plain["base"]),
+        start=np.array(plain["start"]),
         fresh=plain["fresh"],
         heads={name: np.array(weights) for name, weights in plain["heads"].items()},
         name=digest(plain, size=6),
