@@ -203,7 +203,7 @@ class LogSteps(gym.Wrapper):
         self._story: Story
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
+        if name.startswith("_") or name == "env":  # a copy asks before it has any
             raise AttributeError(name)
         return getattr(self.unwrapped, name)
 

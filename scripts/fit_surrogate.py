@@ -254,8 +254,10 @@ def heads(cases: Sequence[Case], chances: Sequence[np.ndarray]) -> dict[str, lis
 
 def figures_of(cases: Sequence[Case], chances: Sequence[np.ndarray]) -> dict[str, Any]:
     """How well chances predict what was seen."""
+    errors = [100 * abs(p.mean() - c.correct.mean()) for c, p in zip(cases, chances)]
+    sets = [error for c, error in zip(cases, errors) if c.by != BASE]
+    bases = [error for c, error in zip(cases, errors) if c.by == BASE]
     trained = [(c, p) for c, p in zip(cases, chances) if c.by != BASE]
-    sets = [100 * abs(p.mean() - c.correct.mean()) for c, p in trained]
     topics = [
         100 * abs(p[c.topics == t].mean() - c.correct[c.topics == t].mean())
         for c, p in trained
@@ -269,18 +271,7 @@ def figures_of(cases: Sequence[Case], chances: Sequence[np.ndarray]) -> dict[str
     p, y = _joined(cases, chances)
     return {
         "set_error_points": round(float(np.mean(sets)), 2),
-        "base_error_points": round(
-            float(
-                np.mean(
-                    [
-                        100 * abs(p.mean() - c.correct.mean())
-                        for c, p in zip(cases, chances)
-                        if c.by == BASE
-                    ]
-                )
-            ),
-            2,
-        ),
+        "base_error_points": round(float(np.mean(bases)), 2),
         "topic_error_points": round(float(np.mean(topics)), 2),
         "calibration_error_points": round(100 * calibration_error(p, y), 2),
         "log_loss": round(log_loss(cases, chances), 4),
@@ -349,8 +340,8 @@ def fit_domain(domain: str, records: Sequence[dict[str, Any]]) -> dict[str, Any]
 def table() -> str:
     """What is known of the fits that there are, in Markdown."""
     lines = [
-        "| domain | targets | sets | score, error | topic, error | calibration | order of sets |",
-        "|---|---|---|---|---|---|---|",
+        "| domain | targets | sets | score | base's score | topic | calibration | order of sets |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     orders = ["| domain | " + " | ".join(BEHAVIOURS) + " | order |", "|---" * 9 + "|"]
     for domain in DOMAINS:
@@ -362,7 +353,7 @@ def table() -> str:
         low, high = found["rank_correlation_interval"]
         lines.append(
             f"| {domain} | {about['targets']} | {about['sets']} | {found['set_error_points']:.1f} | "
-            f"{found['topic_error_points']:.1f} | {found['calibration_error_points']:.1f} | "
+            f"{found['base_error_points']:.1f} | {found['topic_error_points']:.1f} | {found['calibration_error_points']:.1f} | "
             f"{found['rank_correlation']:.2f} [{low:.2f}, {high:.2f}] |"
         )
         held = found["controllers"]

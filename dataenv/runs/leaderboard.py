@@ -137,7 +137,7 @@ def conditions_of(record: Record) -> str:
     if config is not None:
         same.append(public_config(from_mapping(EnvConfig, config)) | {"threads": None})
     if SURROGATE in record["flags"]:  # beside each other, never beside what was measured
-        same.append(SURROGATE)
+        same.append(record.get("placement", SURROGATE))
     return digest(json.dumps(same, sort_keys=True), size=4)
 
 

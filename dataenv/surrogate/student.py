@@ -31,7 +31,7 @@ class PredictedStudent(LateStudent):
 
     @property
     def placement(self) -> str:
-        return SURROGATE
+        return self._mark
 
     @property
     def fingerprint(self) -> str:

@@ -1,5 +1,7 @@
 """Logged steps: the same from a run's folder and from a loop, whole, and readable by others."""
 
+import copy
+
 import minari
 import numpy as np
 import pytest
@@ -93,6 +95,13 @@ def test_refused_actions_are_marked_and_cut_episodes_left_out(config, tmp_path):
     assert episode.about["seed"] == 2 and episode.about["flags"] == ["no_submission"]
     assert episode.valid.tolist() == [False, True]
     assert episode.actions == [{"op": "train"}, {"op": "submit"}]
+
+
+def test_a_wrapped_environment_can_be_copied(config, tmp_path):
+    env = LogSteps(DataEnv(config=config), StepLog(tmp_path), "x")
+    assert copy.copy(env).config == config
+    with pytest.raises(AttributeError):
+        _ = env.nothing_of_that_name
 
 
 def test_hidden_scores_follow_the_rewards(config, run):

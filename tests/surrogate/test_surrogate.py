@@ -148,7 +148,8 @@ def test_tokens_are_counted_as_the_student_counts_them():
     student, real = small_env().student, load_student("nano-a")
     for text in ("What is 3 + 4?", "x = [1, 'a']\nprint(x)", "<|end|> <s>", "é…"):
         assert student.count_tokens(text) == real.count_tokens(text)
-    assert student.name == real.name and str(student.placement) == "surrogate"
+    assert student.name == real.name
+    assert student.placement == f"surrogate {load_fit('code').name}"
 
 
 def test_a_run_is_marked_not_ranked_and_not_exported(tmp_path, capsys):
