@@ -8,7 +8,8 @@ import pyarrow as pa
 
 from dataenv.errors import ConfigError
 from dataenv.observation import observation_space
-from dataenv.runs.steps import LAYOUT, Trajectory, trajectories
+from dataenv.runs.steps import LAYOUT
+from dataenv.runs.trajectories import Trajectory, trajectories
 from dataenv.wrappers import text_space
 
 DESCRIPTION = (
@@ -20,7 +21,7 @@ def to_minari(table: pa.Table, name: str, **about: Any) -> Any:
     """A data set of the episodes of a table, in Minari's own folder.
 
     Args:
-        table: As `dataenv.runs.steps.read_steps` gives it.
+        table: As `dataenv.runs.trajectories.read_steps` gives it.
         name: E.g. ``dataenv/science-feedback-v0``.
         about: More arguments of ``minari.create_dataset_from_buffers``: author, eval_env, ...
 

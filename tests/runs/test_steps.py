@@ -18,7 +18,8 @@ from dataenv.observation import observation_space
 from dataenv.policy import run_episode
 from dataenv.presets import EnvConfig
 from dataenv.runs.runner import run_to_folder
-from dataenv.runs.steps import LAYOUT, SIZE, StepLog, read_steps, steps_of_runs, trajectories
+from dataenv.runs.steps import LAYOUT, SIZE, StepLog, steps_of_runs
+from dataenv.runs.trajectories import read_steps, trajectories
 from dataenv.wrappers import DiscreteOperations, LogSteps, TextIO
 from tests.conftest import SMALL
 

@@ -8,6 +8,7 @@ import fit_surrogate
 import log_surrogate
 import numpy as np
 import pytest
+import surrogate_figures
 
 from dataenv.hashing import rng_of
 from dataenv.presets import OFFLINE
@@ -82,14 +83,14 @@ def test_the_share_of_fresh_luck_is_found_again():
         dataclasses.replace(_case(), correct=correct, ids=frozenset("abc"))
         for correct in (luck < p, again < q)
     ]
-    assert fit_surrogate.fresh_share(cases, [p, q]) == pytest.approx(0.3, abs=0.03)
+    assert surrogate_figures.fresh_share(cases, [p, q]) == pytest.approx(0.3, abs=0.03)
 
 
-def _case() -> fit_surrogate.Case:
+def _case() -> surrogate_figures.Case:
     """One of no items."""
     reader, empty = reader_of("code"), np.zeros((0, 1))
     items, counts = Items(reader, ()), Counts(reader, WorkingSet())
-    return fit_surrogate.Case(0, "x", empty, empty, 0, items, counts, frozenset(), {})
+    return surrogate_figures.Case(0, "x", empty, empty, 0, items, counts, frozenset(), {})
 
 
 @pytest.mark.parametrize(
@@ -97,13 +98,13 @@ def _case() -> fit_surrogate.Case:
     [((1, 2, 3), (2, 4, 9), 1.0), ((1, 2, 3), (3, 2, 1), -1.0), ((1, 1, 1), (1, 2, 3), 0.0)],
 )
 def test_rank_correlation(one, other, wanted):
-    assert fit_surrogate.rank_correlation(one, other) == pytest.approx(wanted)
+    assert surrogate_figures.rank_correlation(one, other) == pytest.approx(wanted)
 
 
 def test_calibration_is_the_distance_of_chance_and_frequency():
     chances = np.array([0.9] * 10 + [0.25] * 10)
     correct = np.array([True] * 9 + [False] + [True] * 5 + [False] * 5)
-    assert fit_surrogate.calibration_error(chances, correct) == pytest.approx(0.125)
+    assert surrogate_figures.calibration_error(chances, correct) == pytest.approx(0.125)
 
 
 @pytest.mark.parametrize("domain", OFFLINE)
