@@ -21,6 +21,9 @@ _EXPORTS = {
     "run_episode": "dataenv.policy",
     "tool_schemas": "dataenv.operations",
     "DiscreteOperations": "dataenv.wrappers",
+    "LogSteps": "dataenv.wrappers",
+    "SharedCache": "dataenv.shared_cache",
+    "StepLog": "dataenv.runs.steps",
     "TextIO": "dataenv.wrappers",
     "TrackEpisodes": "dataenv.wrappers",
 }

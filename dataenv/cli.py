@@ -178,13 +178,17 @@ def _config_of(arguments: argparse.Namespace) -> EnvConfig:
 
 def summary(result: dict) -> str:
     """One line about a result."""
+    from dataenv.presets import SURROGATE
+
     base, final = result["base"], result["final"]
+    who = f"{result['policy']} on {result['target']}"
+    who += " (scored by a surrogate)" if SURROGATE in result["flags"] else ""
     if final["private"] is None:
-        return f"{result['policy']} on {result['target']}: public {final['public']:.3f}"
+        return f"{who}: public {final['public']:.3f}"
     low, high = result["gain_interval_points"]
     percent = "" if result["gain_percent"] is None else f", {result['gain_percent']:+.0f}%"
     return (
-        f"{result['policy']} on {result['target']}: private {base['private']:.3f} -> "
+        f"{who}: private {base['private']:.3f} -> "
         f"{final['private']:.3f} ({result['gain_points']:+.1f} points "
         f"[{low:+.1f}, {high:+.1f}]{percent}), {result['budget']['calls']['used']} calls"
     )
@@ -281,6 +285,16 @@ def export(arguments: argparse.Namespace) -> int:
     fields = {"license": arguments.license, "verify": not arguments.no_verify}
     for folder in export_run(arguments.run, arguments.out, **fields):
         print(folder)
+    return 0
+
+
+def steps(arguments: argparse.Namespace) -> int:
+    """Writes the steps of runs as one table."""
+    from dataenv.runs.steps import steps_of_runs, write_steps_table
+
+    rows = steps_of_runs(arguments.runs)
+    write_steps_table(rows, arguments.out)
+    print(f"{arguments.out}: {len(rows)} steps of {len(arguments.runs)} runs")
     return 0
 
 
@@ -643,6 +657,10 @@ def parser() -> argparse.ArgumentParser:
         "--no-verify", action="store_true", help="even if the student scores otherwise than it did"
     )
     gift.set_defaults(call=export)
+    told = verbs.add_parser("steps", help="write the steps of runs as a table, to learn from")
+    told.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folder of a finished run")
+    told.add_argument("--out", type=Path, required=True, metavar="FILE", help="a Parquet file")
+    told.set_defaults(call=steps)
     tells = verbs.add_parser("report", help="write one HTML file about a run, or several")
     tells.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folder of a finished run")
     tells.add_argument("--out", type=Path, metavar="FILE", help="default: report.html in the first")

@@ -19,11 +19,11 @@ from dataenv.episode import EpisodeState, Outcome, Scores, loggable
 from dataenv.errors import ConfigError, InvalidAction
 from dataenv.evaluation import Evaluation
 from dataenv.hashing import digest
-from dataenv.laboratory import Cache, Laboratory
+from dataenv.laboratory import Cache, laboratory_of
 from dataenv.observation import observation_space, to_observation, write_report
 from dataenv.operations import OPERATIONS, Tools, parse_action
 from dataenv.operations.base import Programs
-from dataenv.presets import SPLITS, EnvConfig
+from dataenv.presets import SPLITS, SURROGATE, EnvConfig
 from dataenv.rows import WorkingSet
 from dataenv.sandbox.check import sandbox_problem
 from dataenv.spaces import BRIEFS, OperationSpace
@@ -112,7 +112,11 @@ class DataEnv(gym.Env):
         self.seconds.update(dict.fromkeys(self.seconds, 0.0))
         target, rates = self._read_options(options or {})
         key = digest("episode", int(self.np_random.integers(2**62)))
-        flags = ("unisolated",) if self.config.unsafe_no_sandbox else ()
+        marks = (
+            ("unisolated", self.config.unsafe_no_sandbox),
+            (SURROGATE, self.config.laboratory == SURROGATE),
+        )
+        flags = tuple(flag for flag, holds in marks if holds)
         self._begin(EpisodeState(target=target, key=key, flags=flags), rates)
         return self._observation(), self._info()
 
@@ -297,6 +301,12 @@ class DataEnv(gym.Env):
             raise ConfigError("private scores are told when the episode is over; submit first")
         return [self._laboratory.private(each.rows).score for each in state.evaluated]
 
+    @property
+    def base_scores(self) -> Scores:
+        """Of the base, with hidden scores: for records, not for controllers."""
+        self._need_state()
+        return self._base
+
     def submission(self) -> WorkingSet:
         """The set that was submitted, or would be now."""
         choice = self._submission_index(self._choice)
@@ -388,8 +398,8 @@ class DataEnv(gym.Env):
         self._state, self._rates = state, rates
         self._choice = None
         self.outcome = None
-        self.task: Task = self._cache.remember(
-            digest("task", state.target), lambda: self._world.task(state.target)
+        self.task: Task = self._cache.task(
+            config, state.target, lambda: self._world.task(state.target)
         )
         self.topics: TopicModel = self._cache.remember(
             digest("topics", state.target), lambda: TopicModel(self.task.public)
@@ -397,7 +407,7 @@ class DataEnv(gym.Env):
         self._overlap = self._cache.remember(
             digest("overlap", state.target), lambda: OverlapIndex(self.task, self.task.public)
         )
-        self._laboratory = Laboratory(
+        self._laboratory = laboratory_of(config)(
             self.student, config, self.task, state.key, self._overlap, self._cache, self.seconds
         )
         teacher, experts = self._world.teachers(state.key, rates)

@@ -17,7 +17,7 @@ from dataenv.contamination import OverlapIndex
 from dataenv.episode import Scores
 from dataenv.evaluation import Evaluation, answer_log_likelihood, evaluate_groups
 from dataenv.hashing import digest
-from dataenv.presets import EnvConfig
+from dataenv.presets import REAL, EnvConfig
 from dataenv.rows import WorkingSet
 from dataenv.screening import Screened, screen
 from dataenv.students.base import BASE, Student, Trained
@@ -56,6 +56,10 @@ class Cache:
     def recall(self, key: str, make: Callable[[], T]) -> T:
         """The same for a student's answers, which a replay has on record."""
         return self.remember(key, make)
+
+    def task(self, config: EnvConfig, number: int, build: Callable[[], Task]) -> Task:
+        """The task of a target, built now if it is not there."""
+        return self.remember(digest("task", number), build)
 
     def _is_full(self) -> bool:
         held = sum(getattr(each, "nbytes", 0) for each in self.entries.values())
@@ -104,7 +108,8 @@ class Laboratory:
     ) -> None:
         self.student, self.config, self.task, self.key = student, config, task, key
         self._overlap, self._cache, self._seconds = overlap, cache, seconds
-        self._settings = digest(student.fingerprint, task.target, asdict(config))
+        asked = cache.remember(digest("items", task.target), lambda: _items_digest(task))
+        self._settings = digest(student.fingerprint, task.target, asked, asdict(config))
 
     def training_rows(self, rows: WorkingSet) -> tuple[WorkingSet, int]:
         """What is trained of a set, its first rows as far as `screen` keeps them, and how many
@@ -229,3 +234,17 @@ class Laboratory:
 
 def _pairs(rows: WorkingSet) -> list[tuple[str, str]]:
     return [(row.prompt, row.output) for row in rows]
+
+
+def _items_digest(task: Task) -> str:
+    """A hash of all that students are asked: files of the same name may hold other questions."""
+    return digest(repr((task.public, task.reward, task.private, task.retention)))
+
+
+def laboratory_of(config: EnvConfig) -> type[Laboratory]:
+    """Who says what the student of a set gets right."""
+    if config.laboratory == REAL:
+        return Laboratory
+    from dataenv.surrogate.laboratory import SurrogateLaboratory
+
+    return SurrogateLaboratory

@@ -20,6 +20,9 @@ SPLITS = {
 }
 """Disjoint ranges of target numbers: what is learned on one is tested on another."""
 
+REAL, SURROGATE = LABORATORIES = ("real", "surrogate")
+"""Who says what the student of a set gets right; the latter also is a flag of its results."""
+
 
 @dataclass(frozen=True)
 class EnvConfig:
@@ -89,6 +92,9 @@ class EnvConfig:
     """What a program may use besides calls."""
     unsafe_no_sandbox: bool = False
     """Whether programs run without isolation, with all that this user may do; marks the result."""
+    laboratory: str = REAL
+    """real: the student is trained and asked; surrogate: what it would get right is predicted, much
+    faster, and marks the result."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
     """How the student is trained."""
     decoding: DecodingConfig = field(default_factory=DecodingConfig)
@@ -104,6 +110,9 @@ class EnvConfig:
         )
         require(
             self.tape_mode in TAPE_MODES, "tape_mode", self.tape_mode, "cache, record or replay"
+        )
+        require(
+            self.laboratory in LABORATORIES, "laboratory", self.laboratory, "'real' or 'surrogate'"
         )
         for name in ("public", "private", "min_rows", "trainings", "steps", "threads"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
@@ -173,6 +182,10 @@ BENCHMARK_IDS = {
 PRESETS: dict[str, dict] = {
     f"dataenv/{domain.capitalize()}{suffix}-v0": {"domain": domain, **sizes}
     for domain in OFFLINE
-    for suffix, sizes in (("", FULL), ("-fast", FAST))
+    for suffix, sizes in (
+        ("", FULL),
+        ("-fast", FAST),
+        ("-surrogate", {**FAST, "laboratory": SURROGATE}),
+    )
 } | {f"dataenv/{name}-v0": {"domain": domain, **PAPER} for name, domain in BENCHMARK_IDS.items()}
 """Keyword arguments by registered id."""

@@ -12,13 +12,23 @@ import numpy as np
 from gymnasium import spaces
 
 from dataenv.env import DataEnv
+from dataenv.errors import ConfigError
 from dataenv.evaluation import EvalReport
+from dataenv.lock import name_of_worlds
 from dataenv.menu import MENU, OVERALL_FEATURES, RANKS, SLOT_FEATURES, Menu
 from dataenv.policy import briefing_of, step_record
+from dataenv.presets import OFFLINE
 from dataenv.runs.episode_log import EpisodeLog
+from dataenv.runs.steps import StepLog, Story
 from dataenv.runs.trackers import Tracker
 
 MAX_TEXT = 100_000
+
+
+def text_space() -> spaces.Text:
+    """Texts of ASCII, as reports are shown and actions are written."""
+    letters = "".join(map(chr, [10, *range(32, 127)]))
+    return spaces.Text(MAX_TEXT, min_length=0, charset=letters)
 
 
 class TextIO(gym.Wrapper):
@@ -26,9 +36,8 @@ class TextIO(gym.Wrapper):
 
     def __init__(self, env: gym.Env) -> None:
         super().__init__(env)
-        letters = "".join(map(chr, [10, *range(32, 127)]))
-        self.observation_space = spaces.Text(MAX_TEXT, min_length=0, charset=letters)
-        self.action_space = spaces.Text(MAX_TEXT, min_length=0, charset=letters)
+        self.observation_space = text_space()
+        self.action_space = text_space()
 
     def reset(self, **arguments: Any):
         _, info = self.env.reset(**arguments)
@@ -121,4 +130,61 @@ class TrackEpisodes(gym.Wrapper):
         if terminated or truncated:
             rows = env.submission() if self.artifacts else None
             self._log.end(info["outcome"], env.task.target, rows)
+        return observation, reward, terminated, truncated, info
+
+
+class LogSteps(gym.Wrapper):
+    """Writes the steps of every finished episode into a `dataenv.runs.steps.StepLog`.
+
+    Goes around any of the other wrappers but `TextIO`, or under them all. It has what the environment has,
+    so that `dataenv.run_episode` takes it, too. An episode that is reset before its end is left out.
+
+    Args:
+        env: The environment.
+        log: Who writes; whoever has made it flushes it.
+        policy: Who plays, for the table.
+
+    Raises:
+        ConfigError: The observations are text.
+    """
+
+    def __init__(self, env: gym.Env, log: StepLog, policy: str) -> None:
+        super().__init__(env)
+        if not isinstance(env.observation_space, spaces.Dict):
+            raise ConfigError("LogSteps needs observations of arrays; put it under TextIO")
+        self.log_of_steps, self.policy = log, policy
+        self._story: Story
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name == "env":  # a copy asks before it has any
+            raise AttributeError(name)
+        return getattr(self.unwrapped, name)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+        observation, info = self.env.reset(seed=seed, options=options)
+        env: Any = self.env.unwrapped
+        about = {
+            "task": env.config.domain,
+            "target": env.task.target,
+            "target_number": env.target_number,
+            "seed": seed,
+            "policy": self.policy,
+            "student": env.student.name,
+            "laboratory": env.config.laboratory,
+            "worlds": name_of_worlds() if env.config.domain in OFFLINE else None,
+        }
+        self._story = Story(observation, env.key, about)
+        return observation, info
+
+    def step(self, action: Any):
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        env: Any = self.env.unwrapped
+        newest = [env.base_scores, *env.evaluations][-1]
+        ended = info["outcome"].ended if terminated or truncated else ""
+        shown = env.log[-1]["action"]  # the operation that a wrapper has made of the action
+        report = info["report"].to_dict()
+        self._story.add(observation, shown, float(reward), report, newest.reward.score, ended)
+        if ended:
+            outcome = info["outcome"]
+            self.log_of_steps.add(self._story.finished(outcome.flags, outcome.gain_points))
         return observation, reward, terminated, truncated, info

@@ -28,6 +28,7 @@ from dataenv.presets import EnvConfig
 from dataenv.rows import WorkingSet
 from dataenv.runs.files import replace_text
 from dataenv.runs.folder import DECISIONS
+from dataenv.runs.results import check_measured
 from dataenv.runs.store import RunStore
 from dataenv.statistics import Interval, crossed_bootstrap, holm
 from dataenv.teachers import in_process
@@ -145,8 +146,10 @@ class Replay:
 
     def __init__(self, folder: Path) -> None:
         with RunStore(folder) as store:
-            if not store.last("end"):
+            end = store.last("end")
+            if not end:
                 raise ConfigError(f"{folder} holds no finished run")
+            check_measured(end.data["result"], f"the run in {folder}")
             plan = store.events("run")[-1].data
             steps = [each.data for each in store.events("step")]
             self._replies = _replies_of(store)

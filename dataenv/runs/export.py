@@ -19,7 +19,7 @@ from dataenv.presets import EnvConfig
 from dataenv.rows import Row, WorkingSet
 from dataenv.runs.cards import Story, dataset_card, student_card
 from dataenv.runs.folder import RESULT
-from dataenv.runs.results import read_runs, require_fields
+from dataenv.runs.results import check_measured, read_runs, require_fields
 from dataenv.runs.runner import versions
 from dataenv.students.base import Student
 from dataenv.submission import SUBMISSION_ROWS, read_rows
@@ -94,6 +94,7 @@ def read_run(folder: Path) -> Run:
     """
     (found,) = read_runs([folder])
     require_fields(found, _NEEDED, str(folder / RESULT))
+    check_measured(found, f"the run in {folder}")
     result = dict(found)
     rows = read_rows(folder / SUBMISSION_ROWS)
     if not rows:

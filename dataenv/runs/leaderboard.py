@@ -16,7 +16,7 @@ from dataenv.config import from_mapping
 from dataenv.errors import ConfigError
 from dataenv.hashing import digest
 from dataenv.naming import public_config, public_name
-from dataenv.presets import EnvConfig
+from dataenv.presets import SURROGATE, EnvConfig
 from dataenv.runs.results import Record, check_scored
 from dataenv.runs.tables import board_text
 from dataenv.statistics import (
@@ -31,7 +31,7 @@ Pair = tuple[str, int]
 """Target and seed."""
 LEVEL = 0.05
 AGAINST = ("random", "mirror")
-UNRANKED = ("privileged", "unsafe", "unisolated")
+UNRANKED = ("privileged", "unsafe", "unisolated", SURROGATE)
 """Flags of runs that are shown beside the competition."""
 
 
@@ -136,6 +136,8 @@ def conditions_of(record: Record) -> str:
     same += [record.get("teacher"), record["worlds"], record["final"]["n_private"], limits]
     if config is not None:
         same.append(public_config(from_mapping(EnvConfig, config)) | {"threads": None})
+    if SURROGATE in record["flags"]:  # beside each other, never beside what was measured
+        same.append(record.get("placement", SURROGATE))
     return digest(json.dumps(same, sort_keys=True), size=4)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dataenv.errors import ConfigError
+from dataenv.presets import SURROGATE
 from dataenv.runs.folder import RESULT
 from dataenv.runs.resumable import read_records
 
@@ -55,6 +56,19 @@ def require_fields(record: Record, names: Iterable[str], what: str) -> None:
     if missing:
         raise ConfigError(
             f"{what} has no {missing[0]!r}: another version wrote it; run the episode again"
+        )
+
+
+def check_measured(record: Record, what: str) -> None:
+    """Sees that a student was trained in a run; `what` is its name in the message.
+
+    Raises:
+        ConfigError: Its scores are a surrogate's.
+    """
+    if SURROGATE in record.get("flags", ()):
+        raise ConfigError(
+            f"{what} was scored by a surrogate of training: no student was trained; run the episode "
+            "with laboratory=real"
         )
 
 

@@ -15,8 +15,8 @@ HOW = (
     "paired, on the same target and seed; ± is the smallest true difference that so many pairs would "
     "show in 80% of cases. rank: one more than the number of controllers that are better beyond "
     "doubt (paired bootstrap of every two controllers, Holm's correction, 5%): who shares a rank "
-    "cannot be told apart. Without a rank: references, unsafe and unisolated runs, and whatever "
-    "has no run on another's target and seed."
+    "cannot be told apart. Without a rank: references, unsafe and unisolated runs, those that a "
+    "surrogate has scored, and whatever has no run on another's target and seed."
 )
 
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from dataenv.config import did_you_mean
 from dataenv.errors import ConfigError
+from dataenv.presets import SURROGATE, EnvConfig
 from dataenv.students.base import Student
 
 if TYPE_CHECKING:
-    from dataenv.presets import EnvConfig
     from dataenv.students.local import LocalStudent
 
 STUDENTS = {"nano-a": "nano_a", "nano-b": "nano_b"}
@@ -82,9 +82,16 @@ def student_of(config: EnvConfig) -> Student:
     Raises:
         ConfigError: It cannot be loaded; says why.
     """
-    student = load_student(
-        config.student, config.threads, config.device, config.dtype, config.attention
-    )
+
+    def load() -> LocalStudent:
+        placed = config.threads, config.device, config.dtype, config.attention
+        return load_student(config.student, *placed)
+
+    if config.laboratory == SURROGATE:
+        from dataenv.surrogate.student import PredictedStudent
+
+        return PredictedStudent(config, load)
+    student = load()
     if config.student_endpoint.base_url:
         from dataenv.students.served import ServedStudent
 

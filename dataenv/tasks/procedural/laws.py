@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 
 from dataenv.tasks.procedural import arithmetic
 from dataenv.tasks.procedural.skill import Parameters, Skill
@@ -40,7 +40,7 @@ class Quantity:
         count = round((self.high - self.low) / self.step) + 1
         if difficulty == 1:
             count = min(count, max(3, count // 3))
-        value = Fraction(str(self.low)) + rng.randrange(count) * Fraction(str(self.step))
+        value = _exact(self.low) + rng.randrange(count) * _exact(self.step)
         return int(value) if value.denominator == 1 else float(value)
 
 
@@ -176,7 +176,12 @@ def _collect(tree: arithmetic.Tree, names: set[str]) -> None:
 
 def exact_values(parameters: Parameters) -> dict[str, Fraction]:
     """Parameters as exact numbers."""
-    return {name: Fraction(str(value)) for name, value in parameters.items()}
+    return {name: _exact(value) for name, value in parameters.items()}
+
+
+@lru_cache(maxsize=1 << 14)
+def _exact(value: int | float) -> Fraction:
+    return Fraction(str(value))
 
 
 def write_step(

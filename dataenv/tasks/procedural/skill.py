@@ -13,7 +13,7 @@ import random
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 ANSWER_MARK = "Answer:"
@@ -202,6 +202,18 @@ def skeleton(text: str) -> str:
 
 def match(template: str, text: str) -> dict[str, Any] | None:
     """The parameters with which a template gives a text, or None."""
+    found_text = _pattern(template).fullmatch(text.strip())
+    if found_text is None:
+        return None
+    try:
+        return {name: ast.literal_eval(value) for name, value in found_text.groupdict().items()}
+    except (ValueError, SyntaxError):
+        return None
+
+
+@cache
+def _pattern(template: str) -> re.Pattern[str]:
+    """What fits a template; there are more of them than `re` remembers."""
     pattern, position, seen = "", 0, set()
     for found in _PLACEHOLDER.finditer(template):
         name = found.group(1)
@@ -210,10 +222,4 @@ def match(template: str, text: str) -> dict[str, Any] | None:
         seen.add(name)
         position = found.end()
     pattern += re.escape(template[position:])
-    found_text = re.fullmatch(pattern, text.strip(), flags=re.DOTALL)
-    if found_text is None:
-        return None
-    try:
-        return {name: ast.literal_eval(value) for name, value in found_text.groupdict().items()}
-    except (ValueError, SyntaxError):
-        return None
+    return re.compile(pattern, re.DOTALL)

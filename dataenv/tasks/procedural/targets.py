@@ -7,8 +7,9 @@ from it independently; no two of them are the same item.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from dataenv.config import did_you_mean
 from dataenv.errors import UnknownNameError
@@ -136,21 +137,7 @@ def build_task(
     )
     few_shot_problem = domain.sample(target.weights[0][0], 1, rng_of("few_shot", target.name))
 
-    def reference(count: int, seed: int) -> list[Row]:
-        """Clean rows from the private distribution, none of them a test item."""
-        rng = rng_of("reference", target.name, seed)
-        rows: list[Row] = []
-        while len(rows) < count:
-            problem = mixture(rng)
-            if problem.identity not in forbidden:
-                rows.append(to_row(problem, Provenance("reference")))
-        return rows
-
     return Task(
-        name=domain.name,
-        description=domain.description,
-        answer_format=domain.answer_format,
-        grader=domain.grader,
         public=splits["public"],
         reward=splits["reward"],
         private=splits["private"],
@@ -158,10 +145,56 @@ def build_task(
         pool=raw_pool(domain, open_mixture, pool, rng_of("pool", target.name), forbidden),
         retention=general.items(retention, digest("retention", target.name)),
         few_shot=(to_row(few_shot_problem, Provenance("few_shot")),),
-        identify=lambda prompt: identify(domain, prompt),
-        reference=reference,
-        target=target.name,
+        **_about(domain, target, lambda: forbidden),
     )
+
+
+def _about(
+    domain: Domain, target: Target, forbidden: Callable[[], frozenset[str | None]]
+) -> dict[str, Any]:
+    """What a task is besides its items; `forbidden` gives the identities of the test items."""
+
+    def reference(count: int, seed: int) -> list[Row]:
+        """Clean rows from the private distribution, none of them a test item."""
+        rng, taken = rng_of("reference", target.name, seed), forbidden()
+        rows: list[Row] = []
+        while len(rows) < count:
+            problem = target.draw(domain, rng, RESERVED_SHARE)
+            if problem.identity not in taken:
+                rows.append(to_row(problem, Provenance("reference")))
+        return rows
+
+    return {
+        "name": domain.name,
+        "description": domain.description,
+        "answer_format": domain.answer_format,
+        "grader": domain.grader,
+        "identify": lambda prompt: identify(domain, prompt),
+        "reference": reference,
+        "target": target.name,
+    }
+
+
+ITEMS, ROWS = ("public", "reward", "private", "seeds", "retention"), ("pool", "few_shot")
+"""What of a task is drawn, and takes seconds to."""
+
+
+def pack_task(task: Task) -> dict[str, Any]:
+    """What of a task was drawn, as plain values."""
+    items = {name: [list(vars(item).values()) for item in getattr(task, name)] for name in ITEMS}
+    return items | {name: [row.to_dict() for row in getattr(task, name)] for name in ROWS}
+
+
+def unpack_task(domain: Domain, number: int, packed: Mapping[str, Any]) -> Task:
+    """The inverse of `pack_task`."""
+    items: dict[str, Any] = {n: tuple(Item(*each) for each in packed[n]) for n in ITEMS}
+    rows: dict[str, Any] = {n: tuple(map(Row.from_dict, packed[n])) for n in ROWS}
+
+    def forbidden() -> frozenset[str | None]:
+        tested = (*items["public"], *items["reward"], *items["private"])
+        return frozenset(identify(domain, item.prompt) for item in tested)
+
+    return Task(**items, **rows, **_about(domain, draw_target(domain, number), forbidden))
 
 
 def _item(problem: Problem, name: str) -> Item:
