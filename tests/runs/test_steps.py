@@ -14,6 +14,7 @@ from dataenv.cli import main
 from dataenv.config import override
 from dataenv.env import DataEnv
 from dataenv.errors import ConfigError
+from dataenv.menu import TRAIN
 from dataenv.observation import observation_space
 from dataenv.policy import run_episode
 from dataenv.presets import EnvConfig
@@ -89,8 +90,7 @@ def test_refused_actions_are_marked_and_cut_episodes_left_out(config, tmp_path):
         env.reset(seed=1)
         env.step(0)
         env.reset(seed=2)
-        train = next(n for n in range(env.action_space.n) if env.operation(n) == {"op": "train"})
-        env.step(train)
+        env.step(TRAIN)
         env.step(env.action_space.n - 1)
     (episode,) = trajectories(read_steps(tmp_path))
     assert episode.about["seed"] == 2 and episode.about["flags"] == ["no_submission"]
