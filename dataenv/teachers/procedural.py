@@ -14,6 +14,7 @@ import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from dataenv.hashing import digest, rng_of
 from dataenv.tasks.procedural.skill import ANSWER_MARK, Domain, Problem, Skill, fill
@@ -93,13 +94,20 @@ class ProceduralTeacher:
             for skill in domain.skills.values()
         }
 
+    def __eq__(self, other: object) -> bool:
+        """Whether it answers alike."""
+        if not isinstance(other, ProceduralTeacher):
+            return NotImplemented
+        return (self.name, self.profile) == (other.name, other.profile)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.profile))
+
     def complete(self, requests: Sequence[ChatRequest]) -> list[Completion | CallError]:
         """Answers every request; equal requests get equal replies."""
         replies: list[Completion | CallError] = []
         for request in requests:
-            prompt = request.messages[-1][1]
-            rng = rng_of("reply", self.profile.key, request.key)
-            text = self._reply(prompt, rng)
+            text = _reply_of(self, request.key, request.messages[-1][1])
             words = sum(len(content.split()) for _, content in request.messages)
             replies.append(Completion(text, words, len(text.split())))
         return replies
@@ -243,6 +251,12 @@ def _stems(text: str) -> frozenset[str]:
     skip = {"the", "and", "for", "with", "problem", "about", "like", "more", "that", "from"}
     words = {word.rstrip("s") for word in _WORD.findall(text.lower()) if len(word) > 2}
     return frozenset(words - skip)
+
+
+@lru_cache(maxsize=1 << 14)
+def _reply_of(teacher: ProceduralTeacher, key: str, prompt: str) -> str:
+    """What a teacher replies to a request. Kept, as controllers that are compared ask for the same."""
+    return teacher._reply(prompt, rng_of("reply", teacher.profile.key, key))
 
 
 def profile_of(key: str, **rates: float) -> TeacherProfile:
