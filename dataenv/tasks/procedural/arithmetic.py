@@ -51,9 +51,14 @@ def render_number(value: Fraction | int) -> str:
     value = Fraction(value)
     if value.denominator == 1:
         return str(value.numerator)
-    if (value * 100).denominator != 1:
+    if not is_short(value):
         raise NotNice(f"{value} has more than two decimals")
     return f"{float(value):.2f}".rstrip("0")
+
+
+def is_short(value: Fraction) -> bool:
+    """Whether a number has at most two decimals."""
+    return 100 % value.denominator == 0
 
 
 def render(tree: Tree, names: Mapping[str, str] | None = None) -> str:
@@ -106,12 +111,12 @@ def is_nice(operator: str, left: Fraction, right: Fraction) -> bool:
         result = apply(operator, left, right)
     except NotNice:
         return False
-    if result < 0 or any((value * 100).denominator != 1 for value in (left, right, result)):
+    if result < 0 or not (is_short(left) and is_short(right) and is_short(result)):
         return False
     if operator in "+-":
         return max(left, right, result) <= 500
     if operator == "*":
-        if {left, right} & {Fraction(10), Fraction(100)}:
+        if left in (10, 100) or right in (10, 100):
             return result <= 2000
         small, large = sorted((left, right), key=lambda value: (value.denominator == 1, value))
         if small.denominator != 1:  # a decimal times a whole number
@@ -137,17 +142,27 @@ def steps(tree: Tree, *, check: bool = True) -> list[str]:
     Raises:
         NotNice: A step is not nice (when `check`) or cannot be written with two decimals.
     """
+    if check:
+        evaluate(tree, check=True)  # most trees fail, and texts are dear
     texts = [render(tree)]
     while isinstance(tree, tuple):
-        tree = _reduce_once(tree, check)
+        tree = _reduce_once(tree)
         texts.append(render(tree))
     return texts
 
 
-def evaluate(tree: Tree) -> Fraction:
-    """The value of a numeric tree."""
+def evaluate(tree: Tree, *, check: bool = False) -> Fraction:
+    """The value of a numeric tree.
+
+    Raises:
+        NotNice: An operation is not nice (when `check`), or divides by zero.
+    """
     if isinstance(tree, tuple):
-        return apply(tree[0], evaluate(tree[1]), evaluate(tree[2]))
+        operator, left, right = tree
+        left, right = evaluate(left, check=check), evaluate(right, check=check)
+        if check and not is_nice(operator, left, right):
+            raise NotNice(f"{left} {operator} {right}")
+        return apply(operator, left, right)
     assert isinstance(tree, Fraction)
     return tree
 
@@ -171,13 +186,11 @@ def misreadings(tree: Tree) -> list[Tree]:
     return found
 
 
-def _reduce_once(tree: Tree, check: bool) -> Tree:
+def _reduce_once(tree: Tree) -> Tree:
     assert isinstance(tree, tuple)
     operator, left, right = tree
     if isinstance(left, tuple):
-        return operator, _reduce_once(left, check), right
+        return operator, _reduce_once(left), right
     if isinstance(right, tuple):
-        return operator, left, _reduce_once(right, check)
-    if check and not is_nice(operator, left, right):
-        raise NotNice(f"{left} {operator} {right}")
+        return operator, left, _reduce_once(right)
     return apply(operator, left, right)

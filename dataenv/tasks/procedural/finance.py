@@ -1566,9 +1566,10 @@ class Plan:
             if misread is not None and wrong and place == misread % len(self.steps):
                 tree = wrong[misread % len(wrong)]
             numeric = arithmetic.substitute(tree, known)
+            reduced = arithmetic.steps(numeric, check=misread is None)
             names = {symbol: symbol.replace("_", " ") for symbol in known}
             parts = [name.replace("_", " "), arithmetic.render(tree, names)]
-            texts.append(" = ".join([*parts, *arithmetic.steps(numeric, check=misread is None)]))
+            texts.append(" = ".join([*parts, *reduced]))
             known[name] = value = arithmetic.evaluate(numeric)
         return ", ".join(texts), value
 

@@ -37,11 +37,18 @@ class Quantity:
 
     def draw(self, rng: random.Random, difficulty: int) -> int | float:
         """A value: from the lower third at difficulty 1, from the whole range above."""
-        count = round((self.high - self.low) / self.step) + 1
+        values = values_of(self.low, self.high, self.step)
+        count = len(values)
         if difficulty == 1:
             count = min(count, max(3, count // 3))
-        value = _exact(self.low) + rng.randrange(count) * _exact(self.step)
-        return int(value) if value.denominator == 1 else float(value)
+        return values[rng.randrange(count)]
+
+
+@lru_cache(maxsize=4096)
+def values_of(low: float, high: float, step: float) -> tuple[int | float, ...]:
+    """The values ``low, low + step, ..., high``, whole ones as int."""
+    exact = [_exact(low) + n * _exact(step) for n in range(round((high - low) / step) + 1)]
+    return tuple(int(value) if value.denominator == 1 else float(value) for value in exact)
 
 
 @dataclass(frozen=True)
@@ -146,15 +153,13 @@ def solver(equation: str, unknown: str) -> Callable[[Mapping[str, Fraction]], Fr
     if len(solutions) != 1:
         raise ValueError(f"{equation!r} has {len(solutions)} solutions for {unknown!r}, not one")
     given = [name for name in names if name != unknown]
-    solution = solutions[0]
+    # Both parts have whole coefficients, so that they are exact for exact values; `subs` is slow.
+    parts = sympy.fraction(sympy.together(solutions[0]))
+    above, below = (sympy.lambdify([symbols[name] for name in given], part, "math") for part in parts)
 
     def solve(values: Mapping[str, Fraction]) -> Fraction:
-        exact = {
-            symbols[name]: sympy.Rational(values[name].numerator, values[name].denominator)
-            for name in given
-        }
-        value = sympy.Rational(solution.subs(exact))
-        return Fraction(int(value.p), int(value.q))
+        exact = [values[name] for name in given]
+        return Fraction(above(*exact)) / Fraction(below(*exact))
 
     return solve
 
