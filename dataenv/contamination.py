@@ -60,6 +60,8 @@ def _as_power(found: re.Match) -> str:
 
 def _plain(text: str) -> str:
     plain = folded(text).replace("\N{MINUS SIGN}", "-")
+    if plain.isascii():  # which has no other dash and nothing invisible
+        return plain
     dashed = ("-" if unicodedata.category(char) == "Pd" else char for char in plain)
     return visible("".join(dashed))
 

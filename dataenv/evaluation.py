@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from dataenv.config import DecodingConfig
@@ -188,9 +188,9 @@ class EvalReport:
 
     def to_dict(self) -> dict[str, Any]:
         """The report as fresh plain values, ready for JSON."""
-        plain = asdict(self)
+        plain = dict(vars(self))  # frozen, as above
         plain["interval"] = list(self.interval)
-        plain["slices"] = [asdict(each) for each in self.slices]
+        plain["slices"] = [dict(vars(each)) for each in self.slices]
         plain["bad_cases"] = [dict(case) for case in self.bad_cases]
         for name in ("set", "effect"):
             plain[name] = {key: _plain(value) for key, value in getattr(self, name)}
