@@ -156,9 +156,9 @@ class Sets:
         }
 
 
-def play(job: tuple[str, int, str]) -> list[dict]:
-    """All sets of one target in both regimes; runs in a worker process."""
-    domain, number, student_name = job
+def play(job: tuple[str, int, str, bool]) -> list[dict]:
+    """All sets of one target, in both regimes if `steps_too`; runs in a worker process."""
+    domain, number, student_name, steps_too = job
     sets = Sets(domain, number)
     task, config = sets.env.task, sets.config
     student = load_student(student_name)
@@ -168,12 +168,12 @@ def play(job: tuple[str, int, str]) -> list[dict]:
         trained = student.train(rows, training, str(number)) if len(rows) else BASE
         return evaluate(student, trained, task.private, task.grader, config.decoding).score
 
-    found = {"base": [score(WorkingSet(), 1)] * 2}
+    found = {"base": [score(WorkingSet(), 1)] * (1 + steps_too)}
     rows_of = {}
     for name, rows in sets.all().items():
         batches = -(-len(rows) // config.training.batch_size)
-        at_steps = round(STEPS / max(1, batches))
-        found[name] = [score(rows, config.training.epochs), score(rows, at_steps)]
+        regimes = [config.training.epochs, *[round(STEPS / max(1, batches))] * steps_too]
+        found[name] = [score(rows, epochs) for epochs in regimes]
         rows_of[name] = len(rows)
     names = {"domain": domain, "number": number, "student": student_name}
     names |= {"worlds": name_of_worlds()}
@@ -181,7 +181,7 @@ def play(job: tuple[str, int, str]) -> list[dict]:
 
 
 def table(records: list[dict]) -> str:
-    """Mean private scores, and paired differences to `clean`, for both regimes."""
+    """Mean private scores, and paired differences to `clean`, for both regimes; records have both."""
     lines = []
     for domain in DOMAINS:
         mine = [r for r in records if r["domain"] == domain]
@@ -242,6 +242,7 @@ def main() -> None:
     parser.add_argument("--student", default="nano-a")
     parser.add_argument("--targets", type=int, default=5)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--epochs-only", action="store_true", help="the first regime only")
     parser.add_argument("--table", action="store_true", help="only print the table")
     parser.add_argument("--compare", nargs=2, metavar="STUDENT", help="only compare two bases")
     args = parser.parse_args()
@@ -252,14 +253,15 @@ def main() -> None:
     if not args.table:
         done = {(r["domain"], r["number"], r["student"]) for r in records}
         jobs = [
-            (domain, number, args.student)
+            (domain, number, args.student, not args.epochs_only)
             for number in range(args.targets)
             for domain in DOMAINS
             if (domain, number, args.student) not in done
         ]
         run_jobs(play, jobs, args.out, args.processes)
         records = read_current(args.out)
-    print(table([r for r in records if r["student"] == args.student]))
+    if not args.epochs_only:
+        print(table([r for r in records if r["student"] == args.student]))
 
 
 if __name__ == "__main__":

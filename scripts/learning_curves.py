@@ -5,14 +5,15 @@
 
 Three measurements, each on items of one skill that were not trained on, at the settings of `-fast`:
 the curve over 0, 4, 16, 64 and 256 rows of the skill; for a composition, what `FEW` rows of it do
-with and without rows of its parts, and what its parts do alone; for confusable skills, what `MIXED`
-rows of one do beside as many of the other, or of an unrelated one.
+with and without rows of its parts, and what its parts do alone; for confusable skills, what `SCARCE`
+and `MIXED` rows of one do beside as many of the other, or of an unrelated one.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ from dataenv.tasks.procedural.skill import Domain
 from dataenv.tasks.procedural.targets import DIFFICULTIES, DOMAINS, RESERVED_SHARE, to_row
 
 SIZES = (4, 16, 64, 256)
-FEW, PART, MIXED = 8, 32, 64
+FEW, PART, SCARCE, MIXED = 8, 32, 24, 64
 ITEMS = 40
 CONFUSABLE = {
     "science": (
@@ -47,6 +48,8 @@ CONFUSABLE = {
         ("rate_per_year:I", "rate_per_half_year:I"),
         ("markup:m", "net_margin:m"),
         ("import_duty", "parcel_cost"),
+        ("annuity_two", "annuity_due"),
+        ("table_change", "table_range"),
     ),
 }
 
@@ -113,8 +116,8 @@ def composition(bench: Bench) -> dict:
     }
 
 
-def interference(bench: Bench) -> dict:
-    """What a confusable skill does beside this one, against an unrelated skill."""
+def interference(bench: Bench, count: int) -> dict:
+    """What rows of a confusable skill do beside as many of this one, against an unrelated skill."""
     pairs = CONFUSABLE[bench.domain.name]
     other = next(b if a == bench.skill else a for a, b in pairs if bench.skill in (a, b))
     own_topics = {bench.domain.skills[name].topic for name in (bench.skill, other)}
@@ -122,12 +125,12 @@ def interference(bench: Bench) -> dict:
         s.name for s in bench.domain.skills.values() if s.topic not in own_topics and not s.parts
     )
     stranger = rng_of("stranger", bench.skill, bench.seed).choice(unrelated)
-    own, others = bench.rows(bench.skill, MIXED), bench.rows(other, MIXED)
+    own, others = bench.rows(bench.skill, count), bench.rows(other, count)
     return {
         "other": other,
         "alone": bench.score(*own),
         "beside_other": bench.score(*own, *others),
-        "beside_stranger": bench.score(*own, *bench.rows(stranger, MIXED)),
+        "beside_stranger": bench.score(*own, *bench.rows(stranger, count)),
         "other_only": bench.score(*others),
     }
 
@@ -135,8 +138,10 @@ def interference(bench: Bench) -> dict:
 MEASUREMENTS: dict[str, Callable[[Bench], dict]] = {
     "curve": curve,
     "composition": composition,
-    "interference": interference,
+    "interference": partial(interference, count=MIXED),
+    "scarce interference": partial(interference, count=SCARCE),
 }
+INTERFERING = ("interference", "scarce interference")
 
 
 def jobs_of(domain: str, seed: int) -> list[Job]:
@@ -147,7 +152,7 @@ def jobs_of(domain: str, seed: int) -> list[Job]:
     return (
         [(domain, "curve", name, seed) for name in skills]
         + [(domain, "composition", name, seed) for name in composed]
-        + [(domain, "interference", name, seed) for name in confusable]
+        + [(domain, kind, name, seed) for kind in INTERFERING for name in confusable]
     )
 
 
@@ -189,14 +194,56 @@ def kind_of(points: dict[str, float]) -> str:
     return "between"
 
 
+CLEAR = 0.15
+"""A difference of means over three seeds of `ITEMS` items: about twice its standard error."""
+
+
+def presence(records: list[dict], domain: str) -> dict[str, list[str]]:
+    """The skills of a domain that are learned in each of six ways, of which one skill may show several."""
+    curves = {name: kind_of(points) for name, points in means(records, "curve", domain).items()}
+    composed = means(records, "composition", domain)
+    mixed = [pair for kind in INTERFERING for pair in means(records, kind, domain).items()]
+    return {
+        "early": [name for name, kind in curves.items() if kind == "early"],
+        "hundreds": [name for name, kind in curves.items() if kind == "hundreds"],
+        "never": [name for name, kind in curves.items() if kind == "never"],
+        "only after others": [
+            name
+            for name, x in composed.items()
+            if x["few_and_parts"] - max(x["base"], x["few"], x["parts"]) >= CLEAR
+        ],
+        "come with their parts": [
+            name for name, x in composed.items() if x["parts"] - x["base"] >= CLEAR
+        ],
+        "spoilt by another": sorted(
+            {name for name, x in mixed if x["beside_stranger"] - x["beside_other"] >= CLEAR}
+        ),
+    }
+
+
+def presence_table(records: list[dict]) -> list[str]:
+    """How many skills there are of each way, and the first that show the rarer ones."""
+    found = {domain: presence(records, domain) for domain in DOMAINS}
+    ways = list(next(iter(found.values())))
+    lines = [f"| domain | {' | '.join(ways)} |", "|---" * (len(ways) + 1) + "|"]
+    for domain, by_way in found.items():
+        cells = []
+        for names in by_way.values():
+            shown = f": {', '.join(names)}" if 0 < len(names) <= 5 else ""
+            cells.append(f"{len(names)}{shown}")
+        lines.append(f"| {domain} | {' | '.join(cells)} |")
+    return lines
+
+
 def table(records: list[dict]) -> str:
-    """Counts of kinds, and every composition and confusable skill."""
+    """Counts of kinds, the six ways of learning, and every composition and confusable skill."""
     lines = ["| domain | known | early | between | hundreds | never |", "|---|---|---|---|---|---|"]
     for domain in DOMAINS:
         kinds = [kind_of(points) for points in means(records, "curve", domain).values()]
         counts = [kinds.count(k) for k in ("known", "early", "between", "hundreds", "never")]
         lines.append(f"| {domain} | {' | '.join(map(str, counts))} |")
-    for kind in ("composition", "interference"):
+    lines += ["", *presence_table(records)]
+    for kind in ("composition", *INTERFERING):
         for domain in DOMAINS:
             found = means(records, kind, domain)
             if found:

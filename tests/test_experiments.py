@@ -53,6 +53,37 @@ def test_the_kind_of_a_skill_is_read_from_its_curve(curve, kind):
     assert learning_curves.kind_of(dict(zip(sizes, curve, strict=False))) == kind
 
 
+def test_the_ways_of_learning_that_a_domain_shows():
+    def record(kind, skill, **scores):
+        return {"domain": "code", "kind": kind, "skill": skill, "seed": 0, "scores": scores}
+
+    records = [
+        record("curve", "quick", **{"0": 0.0, "16": 0.9, "64": 1.0, "256": 1.0}),
+        record("composition", "both", base=0.0, few=0.1, parts=0.1, few_and_parts=0.6),
+        record("composition", "few will do", base=0.0, few=0.6, parts=0.1, few_and_parts=0.7),
+        record("composition", "for free", base=0.0, few=0.1, parts=0.5, few_and_parts=0.5),
+        record(
+            "scarce interference",
+            "from one",
+            other="from zero",
+            alone=0.9,
+            beside_other=0.5,
+            beside_stranger=0.8,
+        ),
+    ]
+    found = learning_curves.presence(records, "code")
+    assert found == {
+        "early": ["quick"],
+        "hundreds": [],
+        "never": [],
+        "only after others": ["both"],
+        "come with their parts": ["for free"],
+        "spoilt by another": ["from one"],
+    }
+    row = next(r for r in learning_curves.presence_table(records) if r.startswith("| code"))
+    assert row == "| code | 1: quick | 0 | 0 | 1: both | 1: for free | 1: from one |"
+
+
 def test_two_bases_agree_on_the_order_of_sets_that_can_be_told_apart():
     def record(student, number, **scores):
         both = {name: [score, 0.0] for name, score in scores.items()}
