@@ -14,12 +14,11 @@ Episodes are lines of records/results/COLUMN.jsonl.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import shutil
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,8 @@ from dataenv.policy import Episode, Policy, run_episode
 from dataenv.presets import SPLITS
 from dataenv.quality import instruments_for, measure
 from dataenv.registry import env_config, make_policy
-from dataenv.runs.learning import EPISODES, LEARNED, ROUNDS, Learning, read_learning
+from dataenv.runs.learning import EPISODES, LEARNED, ROUNDS, LearnConfig, Learning, read_learning
+from dataenv.runs.processes import in_processes
 from dataenv.runs.resumable import read_current, read_records, run_jobs
 from dataenv.runs.runner import result_of
 from dataenv.runs.trackers import NullTracker
@@ -166,50 +166,68 @@ def play_column(name: str, members: Iterable[str], processes: int, count: int = 
 # -- learning -----------------------------------------------------------------------------------
 
 
-def learn(processes: int) -> None:
-    """Learns every policy of the experiment that is not there: in the surrogate, then in earnest."""
-    for learner, seeds in SEEDS.items():
-        for seed in range(seeds):
-            learn_one(learner, seed, DOMAINS, f"{learner}-{seed}", processes)
+@dataclass(frozen=True)
+class Lesson:
+    """A policy that is to be learned.
+
+    Args:
+        learner: A name of `LEARNERS`.
+        seed: Of its learning.
+        domains: That it learns on.
+        name: Under which it is kept.
+        simulated: Whether it begins in the surrogate.
+    """
+
+    learner: str
+    seed: int = 0
+    domains: tuple[str, ...] = DOMAINS
+    name: str = ""
+    simulated: bool = True
+
+    def __str__(self) -> str:
+        return self.name or f"{self.learner}-{self.seed}"
+
+
+def lessons() -> list[Lesson]:
+    """Every policy of the experiment; the first seeds of all learners come first."""
+    found = [Lesson(each, seed) for each, count in SEEDS.items() for seed in range(count)]
+    found.sort(key=lambda each: each.seed)
     for domain in DOMAINS:
-        for learner in ("cem", "open_loop"):
-            others = tuple(each for each in DOMAINS if each != domain)
-            learn_one(learner, 0, others, f"{learner}-without-{domain.lower()}", processes)
-    for learner in ("cem", "ppo"):
-        learn_one(learner, 0, DOMAINS, f"{learner}-unsimulated", processes, simulated=0)
+        others = tuple(each for each in DOMAINS if each != domain)
+        found.append(Lesson("cem", 0, others, f"cem-without-{domain.lower()}"))
+    return [*found, Lesson("cem", 0, name="cem-unsimulated", simulated=False)]
 
 
-def learn_one(
-    learner: str,
-    seed: int,
-    domains: tuple[str, ...],
-    name: str,
-    processes: int,
-    simulated: int = SIMULATED,
-) -> None:
-    """Learns a policy and keeps it, with its curve, under a name."""
-    if (POLICIES / f"{name}.json").exists():
-        return
-    config = read_learning(ROOT / "configs" / "learn" / f"{learner}.yaml")
-    config = dataclasses.replace(config, seed=seed, set={**config.set, **SCRATCH})
-    start = ""
-    if simulated:
-        tasks = tuple(f"{domain}-surrogate-v0" for domain in domains)
-        trained = dataclasses.replace(config, tasks=tasks, trainings=simulated)
-        Learning(trained, WORK / f"{name}-simulated", processes).run(NullTracker())
-        start = str(WORK / f"{name}-simulated" / LEARNED)
-    tasks = tuple(f"{domain}-fast-v0" for domain in domains)
-    real = dataclasses.replace(config, tasks=tasks, trainings=REAL, start=start)
-    Learning(real, WORK / name, processes).run(NullTracker(), lambda line: print(name, line))
+def learn(processes: int) -> None:
+    """Learns what is not there yet: in the surrogate, then in earnest; each policy in one process."""
+    waiting = [each for each in lessons() if not (POLICIES / f"{each}.json").exists()]
+    for lesson, _, error in in_processes(learn_one, waiting, processes):
+        print(f"{lesson}: {error or 'learned'}", flush=True)
+
+
+def learn_one(lesson: Lesson) -> None:
+    """Learns a policy and keeps what each stage has come to, with its curve."""
+    config = read_learning(ROOT / "configs" / "learn" / f"{lesson.learner}.yaml")
+    config = replace(config, seed=lesson.seed, set={**config.set, **SCRATCH})
+    start = POLICIES / f"{lesson}-simulated.json"
+    if lesson.simulated and not start.exists():
+        learn_stage(lesson, start.stem, "surrogate", replace(config, trainings=SIMULATED))
+    begun = str(start) if lesson.simulated else ""
+    learn_stage(lesson, str(lesson), "fast", replace(config, trainings=REAL, start=begun))
+
+
+def learn_stage(lesson: Lesson, name: str, preset: str, config: LearnConfig) -> None:
+    """Learns in environments of one kind; the policy is kept last, since it is what says that all is there."""
+    tasks = tuple(f"{domain}-{preset}-v0" for domain in lesson.domains)
+    learning = Learning(replace(config, tasks=tasks), WORK / name, processes=1)
+    learning.run(NullTracker(), lambda line: print(name, line, flush=True))
     POLICIES.mkdir(parents=True, exist_ok=True)
-    for stage in ("-simulated", "") if simulated else ("",):
-        shutil.copy(WORK / f"{name}{stage}" / ROUNDS, POLICIES / f"{name}{stage}.rounds.jsonl")
-    returns = [
-        {key: each[key] for key in ("round", "scene", "number", "return", "trainings")}
-        for each in read_records(WORK / name / EPISODES)
-    ]
-    text = "".join(json.dumps(each) + "\n" for each in returns)
-    (POLICIES / f"{name}.episodes.jsonl").write_text(text, "utf-8")
+    shutil.copy(WORK / name / ROUNDS, POLICIES / f"{name}.rounds.jsonl")
+    if preset != "surrogate":
+        keys = ("round", "scene", "number", "return", "trainings")
+        kept = [{key: each[key] for key in keys} for each in read_records(WORK / name / EPISODES)]
+        text = "".join(json.dumps(each) + "\n" for each in kept)
+        (POLICIES / f"{name}.episodes.jsonl").write_text(text, "utf-8")
     shutil.copy(WORK / name / LEARNED, POLICIES / f"{name}.json")
 
 

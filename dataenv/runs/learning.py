@@ -24,7 +24,7 @@ from dataenv.policy import Policy, run_episode
 from dataenv.presets import SPLITS, EnvConfig
 from dataenv.registry import config_of, learner_table, make_learner, read_yaml
 from dataenv.runs.files import claim, replace_text
-from dataenv.runs.processes import in_processes
+from dataenv.runs.processes import in_processes, in_turn
 from dataenv.runs.resumable import end_cut_line, read_records
 from dataenv.runs.trackers import INDEX, About, Tracker, tracking
 
@@ -202,7 +202,7 @@ class Learning:
     Args:
         config: What is learned.
         folder: Where it is kept; made if it is not there.
-        processes: How many play at a time.
+        processes: How many play at a time; a single one is this one.
 
     Raises:
         StoreFault: Something else was learned in the folder.
@@ -298,8 +298,10 @@ class Learning:
     def _ended(self, jobs: Mapping[int, Job]) -> Iterable[tuple[int, list[dict[str, Any]]]]:
         """Places of jobs, and their records, as they end; all are played before one's failure is told."""
         places = {id(job): place for place, job in jobs.items()}
-        failed = []
-        for job, records, error in in_processes(play, list(jobs.values()), self.processes):
+        failed, several = [], self.processes > 1
+        scenes = list(jobs.values())
+        ended = in_processes(play, scenes, self.processes) if several else in_turn(play, scenes)
+        for job, records, error in ended:
             if error:
                 failed.append(f"{job.scene}: {error.strip().splitlines()[-1]}")
             else:

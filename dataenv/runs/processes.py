@@ -40,6 +40,12 @@ def in_processes(
         yield from ((job, None, KILLED) for job in again)
 
 
+def in_turn(function: Callable[[Any], Any], jobs: Iterable[Any]) -> Iterator[Ended]:
+    """The same in this process, which keeps what it has loaded from job to job, and dies with one."""
+    for job in jobs:
+        yield (job, *attempt(function, job))
+
+
 def _until_broken(
     function: Callable[[Any], Any], waiting: deque[Any], processes: int, struck: deque[Any]
 ) -> Iterator[Ended]:

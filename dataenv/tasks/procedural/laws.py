@@ -155,7 +155,9 @@ def solver(equation: str, unknown: str) -> Callable[[Mapping[str, Fraction]], Fr
     given = [name for name in names if name != unknown]
     # Both parts have whole coefficients, so that they are exact for exact values; `subs` is slow.
     parts = sympy.fraction(sympy.together(solutions[0]))
-    above, below = (sympy.lambdify([symbols[name] for name in given], part, "math") for part in parts)
+    above, below = (
+        sympy.lambdify([symbols[name] for name in given], part, "math") for part in parts
+    )
 
     def solve(values: Mapping[str, Fraction]) -> Fraction:
         exact = [values[name] for name in given]
