@@ -26,17 +26,17 @@ from dataenv.runs.learning import Asked, Scene
 class SearchSettings:
     """How the method searches."""
 
-    population: int = 16
+    population: int = 12
     """Candidates a round, besides the mean and the one that it began with."""
     elite: int = 4
     """How many of them the next round follows."""
-    scenes: int = 6
+    scenes: int = 4
     """In which each of them plays."""
     spread: float = 0.7
     """Standard deviation of every coordinate at first; 0 is the middle of a range, 2 near its end."""
     least: float = 0.1
     """Below which it never falls."""
-    pace: float = 0.6
+    pace: float = 0.4
     """How far mean and deviation move towards those of the elite."""
 
     def __post_init__(self) -> None:

@@ -98,7 +98,7 @@ def table(records: list[dict]) -> str:
                 f"{_signed(paired)} | "
                 f"{np.mean([r['budget']['calls']['used'] for r in chosen]):.0f} |"
             )
-    return "\n".join([*lines, "", *headroom(records)])
+    return "\n".join([*lines, "", *headroom(records), "", *contrasts(records)])
 
 
 def headroom(records: list[dict]) -> list[str]:
@@ -118,6 +118,34 @@ def headroom(records: list[dict]) -> list[str]:
                 f"{domain}: (mirror - base) / (privileged - base) = {sum(above) / sum(below):.2f} "
                 f"[{spread.low:.2f}, {spread.high:.2f}], {len(both)} targets"
             )
+    return lines
+
+
+CONTRASTS = (
+    ("feedback", "mirror"),
+    ("feedback", "headroom"),
+    ("feedback", "feedback_shuffled"),
+    ("feedback_shuffled", "mirror"),
+    ("privileged", "feedback"),
+)
+"""Pairs that say what reports are worth: all of them, those after the first, one's own."""
+
+
+def contrasts(records: list[dict]) -> list[str]:
+    """Differences of `CONTRASTS` in points, paired by target: over all domains, and by domain."""
+    private: dict[str, dict[tuple[str, str], float]] = {}
+    for each in records:
+        of = private.setdefault(each["policy"], {})
+        of[each["task"], each["target"]] = 100 * each["final"]["private"]
+    names = [domain.lower() for domain in DOMAINS]
+    lines = [f"| minus | all | {' | '.join(names)} | targets |", "|---" * (len(names) + 3) + "|"]
+    for one, other in CONTRASTS:
+        shared = sorted(set(private.get(one, ())) & set(private.get(other, ())))
+        if shared:
+            found = {t: private[one][t] - private[other][t] for t in shared}
+            cells = [_signed([d for t, d in found.items() if t[0] == name]) for name in names]
+            whole = _signed(list(found.values()))
+            lines.append(f"| {one}, {other} | {whole} | {' | '.join(cells)} | {len(shared)} |")
     return lines
 
 

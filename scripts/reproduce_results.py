@@ -47,7 +47,7 @@ SCRATCH = {"seeds": 0}
 """No raw questions: the paper's setting from scratch."""
 SEEDS = {"cem": 5, "ppo": 3, "open_loop": 3}
 """Training seeds by learner."""
-SIMULATED, REAL = 20_000, 600
+SIMULATED, REAL = 8_000, 400
 """Trainings in the surrogate and in the real environment, by training seed."""
 RECIPES = (
     *("random", "random_mix", "stratified", "mirror", "mirror_second", "headroom", "program"),
@@ -79,17 +79,19 @@ class Column:
 
 
 NEW_TEACHER = {"weak_share": 0.6, "weak_accuracy": 0.35, "stable": 0.4}
+FEW = 8
+"""Targets a domain in the columns that ask whether the first one's answer holds elsewhere."""
 COLUMNS = {
     "validation": Column("validation", 20, 7),
     "test": Column(),
-    "new_teacher": Column(teacher=NEW_TEACHER),
-    "new_student": Column(changes={**SCRATCH, "student": "nano-c"}),
+    "new_teacher": Column(count=FEW, teacher=NEW_TEACHER),
+    "new_student": Column(count=FEW, changes={**SCRATCH, "student": "nano-c"}),
     "new_domain": Column(),
-    "with_seeds": Column(changes={}),
-    "noisy_teacher": Column(teacher={"accuracy": 0.75}),
-    "half_calls": Column(changes={**SCRATCH, "calls": 240}),
-    "shuffled": Column(),
-    "unsliced": Column(),
+    "with_seeds": Column(count=FEW, changes={}),
+    "noisy_teacher": Column(count=FEW, teacher={"accuracy": 0.75}),
+    "half_calls": Column(count=FEW, changes={**SCRATCH, "calls": 240}),
+    "shuffled": Column(count=FEW),
+    "unsliced": Column(count=FEW),
 }
 CHANGED = {"shuffled": shuffled, "unsliced": unsliced}
 """Columns whose controllers are told something else than the report."""
@@ -158,6 +160,7 @@ def play_column(name: str, members: Iterable[str], processes: int, count: int = 
     for number in range(count or column.count):
         for domain in DOMAINS:
             left = [m for m in members if (domain, number, m) not in done]
+            left = [m for m in left if "-without-" not in m or m.endswith(domain.lower())]
             if left:
                 jobs.append(Job(name, domain, number, tuple(left)))
     run_jobs(play, jobs, path, processes)
@@ -240,39 +243,39 @@ def members_of(learner: str) -> list[str]:
 
 
 def choose(processes: int) -> results_tables.Choice:
-    """Plays the members of the classes on validation targets, and chooses."""
+    """Plays the members of the classes and their opponents on validation targets, and chooses."""
     members = [m for learner in LEARNERS for m in members_of(learner)]
-    scratch = [name for name in BY_HAND if name not in NEED_SEEDS]
-    play_column("validation", (*members, *scratch), processes)
+    others = ("bandit", "feedback", "mirror", "cem-unsimulated")
+    play_column("validation", (*members, *others), processes)
     return chosen()
 
 
 def chosen() -> results_tables.Choice:
     """What the validation records say is to be tested."""
-    classes = {**{each: members_of(each) for each in LEARNERS}, "bandit": ["bandit"]}
-    return results_tables.choose(read_current(RECORDS / "validation.jsonl"), classes)
+    return results_tables.choose(read_current(RECORDS / "validation.jsonl"), classes())
+
+
+def classes() -> dict[str, list[str]]:
+    """Policies by class."""
+    return {**{each: members_of(each) for each in LEARNERS}, "bandit": ["bandit"]}
 
 
 def test(processes: int) -> None:
     """Plays the columns of the test and the controls with what was chosen, once."""
     choice = chosen()
+    opponents = ("feedback", "mirror", choice.opponents["open_loop"])
     learned = [m for learner in ("cem", "ppo") for m in members_of(learner)]
-    tuned = choice.opponents["open_loop"]
     scratch = [name for name in BY_HAND if name not in NEED_SEEDS]
-    play_column("test", (*learned, tuned, *scratch, *REFERENCES[:2]), processes)
-    few = [m for m in choice.best_five if m not in NEED_SEEDS]
-    few += [m for m in ("feedback", "mirror", tuned) if m not in few]
-    members = [*choice.members, *(m for m in few if m not in choice.members)]
-    for column in ("new_teacher", "new_student", "with_seeds"):
-        more = NEED_SEEDS if column == "with_seeds" else ()
-        play_column(column, (*members, *more), processes)
-    left_out = [f"{each}-without-{d.lower()}" for d in DOMAINS for each in ("cem", "open_loop")]
-    play_column("new_domain", left_out, processes)
-    for column in ("noisy_teacher", "half_calls"):
-        play_column(column, (*choice.members, "feedback", "mirror", tuned), processes)
+    tested = (*learned, choice.opponents["open_loop"], *scratch, *REFERENCES[:2])
+    play_column("test", tested, processes)
+    for column in ("new_teacher", "new_student", "noisy_teacher", "half_calls"):
+        play_column(column, (*choice.members, *opponents), processes)
     for column in CHANGED:
         play_column(column, choice.members, processes)
-    play_column("test", ("privileged",), processes, count=7)
+    play_column("new_domain", [f"cem-without-{d.lower()}" for d in DOMAINS], processes)
+    best = results_tables.best_five(read_current(RECORDS / "test.jsonl"), classes())
+    play_column("with_seeds", dict.fromkeys((*best, *opponents, *NEED_SEEDS)), processes)
+    play_column("test", ("privileged",), processes, count=FEW)
 
 
 def curves(processes: int) -> None:

@@ -37,8 +37,7 @@ class Choice:
     Args:
         learned: The learned closed-loop class, and `members`, its policies.
         opponent: A policy of those that it is to beat, and `opponents`, the best of each kind.
-        best_five: The controllers with the highest means, the chosen class as one.
-        spread: Standard deviation of paired differences between the class and `feedback`, in points.
+        spread: Standard deviation over targets of the mean of the class less `feedback`, in points.
         means: By class or controller.
     """
 
@@ -46,7 +45,6 @@ class Choice:
     members: tuple[str, ...]
     opponent: str
     opponents: Mapping[str, str]
-    best_five: tuple[str, ...]
     spread: float
     means: Mapping[str, float]
 
@@ -75,18 +73,33 @@ def choose(records: Records, classes: Mapping[str, Sequence[str]]) -> Choice:
     opponents = {"open_loop": tuned, "feedback": "feedback", "mirror": "mirror"}
     of_members = {m for members in classes.values() for m in members}
     singles = {who: value for who, value in mean.items() if who not in of_members or who == tuned}
-    ranked = sorted(singles, key=lambda who: -singles[who])
     members = tuple(classes[learned])
-    ahead = [100 * (scores[m][t] - scores["feedback"][t]) for m in members for t in sorted(shared)]
+    ahead = [
+        100 * float(np.mean([scores[m][t] for m in members]) - scores["feedback"][t])
+        for t in sorted(shared)
+    ]
     return Choice(
         learned,
         members,
         max(opponents.values(), key=mean.__getitem__),
         opponents,
-        (max(members, key=mean.__getitem__), *[who for who in ranked if who not in members][:4]),
         float(np.std(ahead, ddof=1)),
         {**singles, **of_class},
     )
+
+
+def best_five(records: Records, classes: Mapping[str, Sequence[str]]) -> list[str]:
+    """The controllers with the highest mean private scores, one of each class and no references."""
+    of = {member: name for name, members in classes.items() for member in members}
+    means = {
+        who: float(np.mean([*each.values()]))
+        for who, each in private_scores(records).items()
+        if who not in ("matched_teacher", "matched_clean", "privileged")
+    }
+    best: dict[str, str] = {}
+    for who in sorted(means, key=lambda name: -means[name]):
+        best.setdefault(of.get(who, who), who)
+    return [*best.values()][:5]
 
 
 def private_scores(records: Records) -> dict[str, dict[tuple[str, int], float]]:
@@ -345,15 +358,14 @@ def _claims(columns: Mapping[str, Records], choice: Choice) -> dict[str, dict[st
     for name, records in columns.items():
         if name in ("curves", "validation"):
             continue
+        members = choice.members
         if name == "new_domain":
-            records = without_its_domain(records)
-            found[name] = claim(records, ("cem",), "open_loop") if records else None
-            continue
+            records, members = without_its_domain(records), ("cem",)
         beside = [r for r in columns["test"] if r["policy"] in ("mirror", choice.opponent)]
         has_others = any(r["policy"] == choice.opponent for r in records)
         pool = records if has_others else [*records, *beside]
         for other in dict.fromkeys((choice.opponent, "mirror")):
-            found[f"{name} against {other}"] = claim(pool, choice.members, other)
+            found[f"{name} against {other}"] = claim(pool, members, other)
     return {name: each for name, each in found.items() if each}
 
 

@@ -37,6 +37,19 @@ def test_differences_to_mirror_are_paired_by_target():
     assert "+5.0 [+5.0, +5.0]" in row
 
 
+def test_contrasts_are_paired_over_all_domains_and_by_domain():
+    records = [
+        controller(policy, n, level + n / 10, task)
+        for task, gain in (("science", 0.02), ("code", 0.06))
+        for policy, level in (("mirror", 0.3), ("feedback", 0.3 + gain))
+        for n in range(4)
+    ]
+    records.append(controller("feedback", 9, 0.9))  # mirror has not played there
+    (row,) = compare_controllers.contrasts(records)[2:]
+    assert row.startswith("| feedback, mirror | +4.0 [")
+    assert row.endswith("| +2.0 [+2.0, +2.0] | +6.0 [+6.0, +6.0] | - | 8 |")
+
+
 @pytest.mark.parametrize(
     ("curve", "kind"),
     [
