@@ -10,6 +10,8 @@ from dataenv.evaluation import EvalReport
 from dataenv.hashing import rng_of
 from dataenv.policy import Briefing, Remembers, more_like_topics, shared_out
 
+SPARE = 1.3
+"""Rows that are asked for, for each place that is left: some do not pass the check."""
 ROUNDS = 4
 """Trainings among which the calls are shared out, if there are so many."""
 PRIOR_GAIN, PRIOR_ROWS = 0.02, 12.0
@@ -67,11 +69,19 @@ class Bandit(Remembers):
         if rounds < 1 or min(affordable, room) < 1 or left["steps"] < len(report.slices) + 4:
             return [{"op": "submit"}]
         least = self.briefing.limits["min_rows"] * (1.5 if calls else 1.0) if not self.round else 1
-        rows = int(min(affordable, max(affordable / rounds, least)))
+        rows = int(min(affordable, max(affordable / rounds, least), SPARE * room))
         counts = shared_out(rows, {each.name: self._worth(each, report) for each in report.slices})
         self.round += 1
         check = [{"op": "verify"}] if calls else []
-        return [*more_like_topics(counts, self.briefing), *check, {"op": "dedup"}, {"op": "train"}]
+        brought = [*more_like_topics(counts, self.briefing), *check, {"op": "dedup"}]
+        return [*brought, *self._rest(rows, room, left["calls"] - 2 * rows), {"op": "train"}]
+
+    def _rest(self, rows: int, room: float, calls: float) -> list[dict[str, Any]]:
+        """When the set is full, calls that are left buy solutions of the second teacher."""
+        price = self.briefing.prices.get("second")
+        if rows < SPARE * room - 1 or not price or calls < price:
+            return []
+        return [{"op": "rewrite", "to": "worked", "by": "second", "n": int(calls / price)}]
 
     def _worth(self, topic: Any, report: EvalReport) -> float:
         """A drawn value of a row of a topic, for the score of all."""

@@ -102,10 +102,12 @@ class CrossEntropy:
 
     def learned(self) -> dict[str, Any]:
         """The settings at the mean."""
-        return {"policy": self.kind, "settings": asdict(self.space.settings(self.mean))}
+        where = {name: getattr(self, name).tolist() for name in ("mean", "spread")}
+        settings = asdict(self.space.settings(self.mean))
+        return {"policy": self.kind, "settings": settings, "search": where}
 
     def begin_with(self, learned: Mapping[str, Any]) -> None:
-        """Starts at settings that were learned before.
+        """Starts at settings that were learned before, as sure of them as that search was.
 
         Raises:
             ConfigError: They are of another kind.
@@ -113,6 +115,9 @@ class CrossEntropy:
         if learned.get("policy") != self.kind:
             raise ConfigError(f"start holds a {learned.get('policy')!r}, not a {self.kind!r}")
         self._set_start(self.space.vector(self.space.read(learned["settings"])))
+        if "search" in learned:  # settings are rounded, and do not tell how sure the search was
+            self.start = np.array(learned["search"]["mean"])
+            self.mean, self.spread = self.start.copy(), np.array(learned["search"]["spread"])
 
     def state_dict(self) -> dict[str, Any]:
         """Where it stands."""

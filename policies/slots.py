@@ -84,7 +84,8 @@ class SlotPolicy:
 
     Args:
         weights: Of a `SlotNetwork`, as text.
-        explores: Whether entries are drawn by their chances; otherwise the likeliest is taken.
+        explores: Whether what it saw and did is kept, for a learner. Entries are drawn by their chances
+            in any case: it is the policy that was trained, and the likeliest entry again and again is not.
 
     Raises:
         ConfigError: The weights are not of this network.
@@ -115,8 +116,7 @@ class SlotPolicy:
         self.menu.see(report)
         seen, mask = self.menu.view(report), self.menu.mask(report)
         chances, value = self._chances(seen, mask)
-        likeliest = int(chances.argmax())
-        number = int(self.random.choice(len(MENU), p=chances)) if self.explores else likeliest
+        number = int(self.random.choice(len(MENU), p=chances))
         if self.explores:
             log = float(np.log(chances[number]))
             self.taken.append({**seen, "mask": mask, "action": number, "log": log, "value": value})

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import time
+import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -32,6 +32,7 @@ from dataenv.policy import Episode, Policy, run_episode
 from dataenv.presets import SPLITS
 from dataenv.quality import instruments_for, measure
 from dataenv.registry import env_config, make_policy
+from dataenv.runs.files import replace_text
 from dataenv.runs.learning import EPISODES, LEARNED, ROUNDS, LearnConfig, Learning, read_learning
 from dataenv.runs.processes import in_processes
 from dataenv.runs.resumable import read_current, read_records, run_jobs
@@ -47,6 +48,7 @@ SCRATCH = {"seeds": 0}
 """No raw questions: the paper's setting from scratch."""
 SEEDS = {"cem": 5, "ppo": 3, "open_loop": 3}
 """Training seeds by learner."""
+OTHER_SCENES = 1000
 SIMULATED, REAL = 8_000, 400
 """Trainings in the surrogate and in the real environment, by training seed."""
 RECIPES = (
@@ -66,7 +68,8 @@ class Column:
 
     Args:
         split: Of the targets.
-        first, count: Their numbers in each domain, after the split's first.
+        first, count: Their numbers in each domain, after the split's first. An episode's seed is the number
+            of its target in all splits together: no teacher is met twice.
         changes: Fields of the environment that are other than in -fast.
         teacher: Error rates of the teacher that are other than usual.
     """
@@ -79,6 +82,8 @@ class Column:
 
 
 NEW_TEACHER = {"weak_share": 0.6, "weak_accuracy": 0.35, "stable": 0.4}
+SPREAD, MORE = 8.0, 30
+"""Points of spread on validation targets above which the claim takes more targets a domain."""
 FEW = 8
 """Targets a domain in the columns that ask whether the first one's answer holds elsewhere."""
 COLUMNS = {
@@ -86,8 +91,8 @@ COLUMNS = {
     "test": Column(),
     "new_teacher": Column(count=FEW, teacher=NEW_TEACHER),
     "new_student": Column(count=FEW, changes={**SCRATCH, "student": "nano-c"}),
-    "new_domain": Column(),
-    "with_seeds": Column(count=FEW, changes={}),
+    "new_domain": Column(count=FEW),
+    "with_seeds": Column(changes={}),
     "noisy_teacher": Column(count=FEW, teacher={"accuracy": 0.75}),
     "half_calls": Column(count=FEW, changes={**SCRATCH, "calls": 240}),
     "shuffled": Column(count=FEW),
@@ -105,6 +110,12 @@ class Job:
     domain: str
     number: int
     members: tuple[str, ...]
+
+    @property
+    def target(self) -> int:
+        """The number of the target in all splits together, which is also the seed."""
+        column = COLUMNS[self.column]
+        return SPLITS[column.split].start + column.first + self.number
 
 
 @lru_cache(maxsize=4)
@@ -124,13 +135,15 @@ def play(job: Job) -> list[dict[str, Any]]:
     """Plays each controller on the target of a job."""
     column, env, records = COLUMNS[job.column], environment(job.column, job.domain), []
     change = CHANGED.get(job.column, lambda policy: policy)
-    number = column.first + job.number
-    options = {"target": SPLITS[column.split].start + number, "teacher": dict(column.teacher)}
+    options = {"target": job.target, "teacher": dict(column.teacher)}
     for member in job.members:
         began = time.monotonic()
-        policy = change(made_by(member))
-        episode = run_episode(env, policy, number, options)
-        result = result_of(env, episode, member, number, time.monotonic() - began)
+        try:
+            episode = run_episode(env, change(made_by(member)), job.target, options)
+        except Exception:  # the others' episodes count; this one is tried again next time
+            print(f"{job}, {member}: {traceback.format_exc()}", flush=True)
+            continue
+        result = result_of(env, episode, member, job.target, time.monotonic() - began)
         for bulky in ("flipped", "config", "versions"):
             del result[bulky]
         rounds = rounds_of(episode)
@@ -155,14 +168,18 @@ def rounds_of(episode: Episode) -> list[dict[str, Any]]:
 def play_column(name: str, members: Iterable[str], processes: int, count: int = 0) -> None:
     """Plays what is missing of a column: the first `count` targets of each domain, or all."""
     path, column = RECORDS / f"{name}.jsonl", COLUMNS[name]
-    done = {(r["domain"], r["seed"] - column.first, r["policy"]) for r in read_current(path)}
+    members = list(members)
+    for member in members:
+        made_by(member)  # an unknown one is told of before hours are spent
+    done = {(r["domain"], r["target_number"], r["policy"]) for r in read_current(path)}
     jobs = []
     for number in range(count or column.count):
         for domain in DOMAINS:
-            left = [m for m in members if (domain, number, m) not in done]
+            job = Job(name, domain, number, ())
+            left = [m for m in members if (domain, job.target, m) not in done]
             left = [m for m in left if "-without-" not in m or m.endswith(domain.lower())]
             if left:
-                jobs.append(Job(name, domain, number, tuple(left)))
+                jobs.append(replace(job, members=tuple(left)))
     run_jobs(play, jobs, path, processes)
 
 
@@ -204,8 +221,12 @@ def lessons() -> list[Lesson]:
 def learn(processes: int) -> None:
     """Learns what is not there yet: in the surrogate, then in earnest; each policy in one process."""
     waiting = [each for each in lessons() if not (POLICIES / f"{each}.json").exists()]
+    failed = []
     for lesson, _, error in in_processes(learn_one, waiting, processes):
         print(f"{lesson}: {error or 'learned'}", flush=True)
+        failed += [str(lesson)] * bool(error)
+    if failed:
+        raise SystemExit(f"{', '.join(failed)} failed; run this again for them")
 
 
 def learn_one(lesson: Lesson) -> None:
@@ -214,7 +235,9 @@ def learn_one(lesson: Lesson) -> None:
     config = replace(config, seed=lesson.seed, set={**config.set, **SCRATCH})
     start = POLICIES / f"{lesson}-simulated.json"
     if lesson.simulated and not start.exists():
-        learn_stage(lesson, start.stem, "surrogate", replace(config, trainings=SIMULATED))
+        # other scenes than the real ones
+        simulated = replace(config, trainings=SIMULATED, seed=OTHER_SCENES + lesson.seed)
+        learn_stage(lesson, start.stem, "surrogate", simulated)
     begun = str(start) if lesson.simulated else ""
     learn_stage(lesson, str(lesson), "fast", replace(config, trainings=REAL, start=begun))
 
@@ -225,13 +248,13 @@ def learn_stage(lesson: Lesson, name: str, preset: str, config: LearnConfig) -> 
     learning = Learning(replace(config, tasks=tasks), WORK / name, processes=1)
     learning.run(NullTracker(), lambda line: print(name, line, flush=True))
     POLICIES.mkdir(parents=True, exist_ok=True)
-    shutil.copy(WORK / name / ROUNDS, POLICIES / f"{name}.rounds.jsonl")
+    replace_text(POLICIES / f"{name}.rounds.jsonl", (WORK / name / ROUNDS).read_text("utf-8"))
     if preset != "surrogate":
         keys = ("round", "scene", "number", "return", "trainings")
         kept = [{key: each[key] for key in keys} for each in read_records(WORK / name / EPISODES)]
         text = "".join(json.dumps(each) + "\n" for each in kept)
-        (POLICIES / f"{name}.episodes.jsonl").write_text(text, "utf-8")
-    shutil.copy(WORK / name / LEARNED, POLICIES / f"{name}.json")
+        replace_text(POLICIES / f"{name}.episodes.jsonl", text)
+    replace_text(POLICIES / f"{name}.json", (WORK / name / LEARNED).read_text("utf-8"))
 
 
 def members_of(learner: str) -> list[str]:
@@ -247,7 +270,17 @@ def choose(processes: int) -> results_tables.Choice:
     members = [m for learner in LEARNERS for m in members_of(learner)]
     others = ("bandit", "feedback", "mirror", "cem-unsimulated")
     play_column("validation", (*members, *others), processes)
-    return chosen()
+    choice = chosen()
+    print(
+        f"{choice.learned} against {choice.opponent}; spread {choice.spread:.1f} points, so the test "
+        f"takes {targets_of_test(choice)} targets a domain"
+    )
+    return choice
+
+
+def targets_of_test(choice: results_tables.Choice) -> int:
+    """Of a domain, for those whom the claim is about: as many as the pilot asks for."""
+    return MORE if choice.spread > SPREAD else COLUMNS["test"].count
 
 
 def chosen() -> results_tables.Choice:
@@ -268,13 +301,14 @@ def test(processes: int) -> None:
     scratch = [name for name in BY_HAND if name not in NEED_SEEDS]
     tested = (*learned, choice.opponents["open_loop"], *scratch, *REFERENCES[:2])
     play_column("test", tested, processes)
+    claimed = (*choice.members, *opponents)
+    play_column("test", claimed, processes, count=targets_of_test(choice))
     for column in ("new_teacher", "new_student", "noisy_teacher", "half_calls"):
-        play_column(column, (*choice.members, *opponents), processes)
+        play_column(column, claimed, processes)
     for column in CHANGED:
         play_column(column, choice.members, processes)
     play_column("new_domain", [f"cem-without-{d.lower()}" for d in DOMAINS], processes)
-    best = results_tables.best_five(read_current(RECORDS / "test.jsonl"), classes())
-    play_column("with_seeds", dict.fromkeys((*best, *opponents, *NEED_SEEDS)), processes)
+    play_column("with_seeds", NEED_SEEDS, processes)
     play_column("test", ("privileged",), processes, count=FEW)
 
 
@@ -283,20 +317,19 @@ def curves(processes: int) -> None:
     choice, path = chosen(), RECORDS / "curves.jsonl"
     done = {(r["domain"], r["seed"], r["policy"]) for r in read_current(path)}
     members = (choice.members[0], "feedback", "mirror", "skill_tree")
-    jobs = [
-        Job("test", domain, number, tuple(m for m in members if (domain, number, m) not in done))
-        for number in range(10)
-        for domain in DOMAINS
+    jobs = [Job("test", domain, number, members) for number in range(FEW) for domain in DOMAINS]
+    left = [
+        replace(job, members=tuple(m for m in members if (job.domain, job.target, m) not in done))
+        for job in jobs
     ]
-    run_jobs(play_curve, [job for job in jobs if job.members], path, processes)
+    run_jobs(play_curve, [job for job in left if job.members], path, processes)
 
 
 def play_curve(job: Job) -> list[dict[str, Any]]:
     """Episodes with the scores and the quality of every set that was evaluated."""
     env, records = environment(job.column, job.domain), []
     for member in job.members:
-        options = {"target": SPLITS["test"].start + job.number}
-        episode = run_episode(env, made_by(member), job.number, options)
+        episode = run_episode(env, made_by(member), job.target, {"target": job.target})
         instruments = instruments_for(env.config, env.task, env.student)
         sets = [
             {
@@ -309,7 +342,7 @@ def play_curve(job: Job) -> list[dict[str, Any]]:
             for each, private in zip(env.evaluations, env.private_scores(), strict=True)
         ]
         base = {"public": episode.outcome.base[0], "private": episode.outcome.base[1]}
-        about = result_of(env, episode, member, job.number, 0.0)
+        about = result_of(env, episode, member, job.target, 0.0)
         kept = {key: about[key] for key in ("task", "target", "seed", "policy", "worlds")}
         records.append({**kept, "domain": job.domain, "base": base, "sets": sets})
     return records

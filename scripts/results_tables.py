@@ -66,6 +66,11 @@ def choose(records: Records, classes: Mapping[str, Sequence[str]]) -> Choice:
             f"no validation records of {missing or 'feedback or mirror'}; choose first"
         )
     shared = set.intersection(*(set(each) for each in scores.values()))
+    behind = [
+        who for who, each in scores.items() if set(each) != set.union(*map(set, scores.values()))
+    ]
+    if behind:
+        raise ValueError(f"{behind} have not played all targets of validation; choose again")
     mean = {who: 100 * float(np.mean([each[t] for t in shared])) for who, each in scores.items()}
     of_class = {name: float(np.mean([mean[m] for m in ms])) for name, ms in classes.items()}
     learned = max((name for name in classes if name != "open_loop"), key=of_class.__getitem__)
@@ -86,20 +91,6 @@ def choose(records: Records, classes: Mapping[str, Sequence[str]]) -> Choice:
         float(np.std(ahead, ddof=1)),
         {**singles, **of_class},
     )
-
-
-def best_five(records: Records, classes: Mapping[str, Sequence[str]]) -> list[str]:
-    """The controllers with the highest mean private scores, one of each class and no references."""
-    of = {member: name for name, members in classes.items() for member in members}
-    means = {
-        who: float(np.mean([*each.values()]))
-        for who, each in private_scores(records).items()
-        if who not in ("matched_teacher", "matched_clean", "privileged")
-    }
-    best: dict[str, str] = {}
-    for who in sorted(means, key=lambda name: -means[name]):
-        best.setdefault(of.get(who, who), who)
-    return [*best.values()][:5]
 
 
 def private_scores(records: Records) -> dict[str, dict[tuple[str, int], float]]:
@@ -128,7 +119,30 @@ def differences(records: Records, members: Sequence[str], other: str) -> dict[st
 
 def claim(records: Records, members: Sequence[str], other: str) -> dict[str, Any] | None:
     """Members minus another: mean and interquartile mean over all targets, and by domain."""
-    by_domain = differences(records, members, other)
+    return compared(differences(records, members, other), members, other)
+
+
+def lost(
+    test: Records, control: Records, members: Sequence[str], name: str
+) -> dict[str, Any] | None:
+    """What members lose under a control: theirs in the test minus the same one's there."""
+    scores, there = private_scores(test), private_scores(control)
+    by_domain = {}
+    for domain in DOMAINS:
+        targets = [t for t in sorted(there.get(members[0], ())) if t[0] == domain]
+        targets = [
+            t for t in targets if all(t in there.get(m, ()) and t in scores[m] for m in members)
+        ]
+        if targets:
+            rows = [[scores[m][t] - there[m][t] for t in targets] for m in members]
+            by_domain[domain] = 100 * np.array(rows)
+    return compared(by_domain, members, f"the same, {name}")
+
+
+def compared(
+    by_domain: Mapping[str, NDArray], members: Sequence[str], other: str
+) -> dict[str, Any] | None:
+    """What differences of shape (members, targets) say; None if there are none."""
     if not by_domain:
         return None
     both = np.concatenate(list(by_domain.values()), 1)
@@ -161,7 +175,7 @@ def controllers_table(records: Records, classes: Mapping[str, Sequence[str]]) ->
     """Every controller: private gains by domain, and what they cost; members of a class as one."""
     head = (
         *("controller", *(f"{d.lower()}, points" for d in DOMAINS), "all, points", "all, %"),
-        *("MATS", "calls", "trainings", "tokens", "seconds", "retention"),
+        *("MATS", "calls", "trainings", "tokens", "seconds", "retention", "targets"),
     )
     of = {member: name for name, members in classes.items() for member in members}
     found: dict[str, list[Mapping[str, Any]]] = {}
@@ -190,6 +204,7 @@ def _line(name: str, mine: Records) -> list[str]:
             f"{np.mean([r['training_tokens'] for r in mine]):.0f}",
             f"{seconds:.0f}",
             f"{retention:.2f}",
+            str(len({r["target"] for r in mine})),
         ),
     ]
 
@@ -247,7 +262,7 @@ def rounds_table(records: Records, members: Sequence[str]) -> str:
 
 def learning_table(policies: Path, names: Iterable[str]) -> str:
     """Mean return of every quarter of the real episodes, by learner and training seed."""
-    head = ("policy", "real episodes", "trainings", *(f"quarter {n}" for n in range(1, 5)))
+    head = ("policy", "episodes", "trainings", *(f"quarter {n}" for n in range(1, 5)))
     lines = []
     for name in names:
         rounds = read_records(policies / f"{name}.rounds.jsonl")
@@ -323,6 +338,7 @@ def tell(records: Path, policies: Path, choice: Choice) -> Told:
         f"Gain in points with 95% intervals over targets, and in % of the mean base score. {PAPER}",
         controllers_table(test, classes),
         *_section("## With seeds", controllers_table, columns.get("with_seeds"), classes),
+        *_scratch_section(columns.get("validation", [])),
         *_section("## What of the headroom is taken", headroom_table, test, classes),
         "## What the policy does",
         rounds_table(test, choice.members),
@@ -352,6 +368,18 @@ def _section(title: str, table: Any, records: Records | None, *more: Any) -> lis
     return [title, table(records, *more)] if records else []
 
 
+def _scratch_section(validation: Records) -> list[str]:
+    """What the surrogate was good for: with it and without, at equal real trainings."""
+    found = claim(validation, ("cem-0",), "cem-unsimulated")
+    if found is None:
+        return []
+    return [
+        "## Without the surrogate",
+        f"`cem-0` minus `cem-unsimulated`, which learned from scratch with as many real trainings, on "
+        f"{found['targets']} validation targets: {_cell(found)} points (p {found['p']:.3f}).",
+    ]
+
+
 def _claims(columns: Mapping[str, Records], choice: Choice) -> dict[str, dict[str, Any]]:
     """The claim of every column, and of the controls against the test's own opponent."""
     found: dict[str, dict[str, Any] | None] = {}
@@ -366,6 +394,8 @@ def _claims(columns: Mapping[str, Records], choice: Choice) -> dict[str, dict[st
         pool = records if has_others else [*records, *beside]
         for other in dict.fromkeys((choice.opponent, "mirror")):
             found[f"{name} against {other}"] = claim(pool, members, other)
+        if name in ("shuffled", "unsliced"):
+            found[f"test against {name}"] = lost(columns["test"], records, members, name)
     return {name: each for name, each in found.items() if each}
 
 

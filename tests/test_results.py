@@ -7,7 +7,10 @@ import pytest
 import reproduce_results
 import results_tables as tables
 
+from dataenv.env import DataEnv
 from dataenv.lock import name_of_worlds
+from dataenv.policy import run_episode
+from dataenv.registry import env_config, make_policy
 
 CLASSES = {
     "cem": ["cem-0", "cem-1"],
@@ -72,9 +75,18 @@ def test_the_best_class_and_the_best_opponent_are_chosen_by_their_means():
         tables.choose(play(LEVELS), {**CLASSES, "cem": ["cem-2"]})
 
 
-def test_the_best_five_are_of_different_classes_and_no_references():
-    best = tables.best_five(play({**LEVELS, "matched_clean": 0.3}, spread=0.0), CLASSES)
-    assert best == ["cem-0", "bandit", "open_loop-1", "feedback", "skill_tree"]
+def test_a_choice_waits_for_all_targets():
+    records = [r for r in play(LEVELS) if not (r["policy"] == "mirror" and r["target_number"] == 3)]
+    with pytest.raises(ValueError, match=r"'mirror'\] have not played all targets"):
+        tables.choose(records, CLASSES)
+
+
+def test_what_a_control_takes_away_is_paired_by_policy_and_target():
+    test, control = play({"cem-0": 0.1, "cem-1": 0.05}), play({"cem-0": 0.04, "cem-1": -0.01}, 5)
+    found = tables.lost(play({"cem-0": 0.1}, 5, 0.0), play({"cem-0": 0.04}, 5, 0.0), ["cem-0"], "x")
+    assert found["difference_points"] == pytest.approx(6.0) and found["targets"] == 15
+    assert tables.lost(test, control, ["cem-0", "cem-1"], "x")["targets"] == 15
+    assert tables.lost(test, [], ["cem-0"], "x") is None
 
 
 def test_the_claim_is_paired_and_corrected():
@@ -184,3 +196,14 @@ def test_the_page_and_the_claim_come_from_the_records_alone(tmp_path, monkeypatc
     assert {"test against mirror", "half_calls against mirror"} <= set(claim["columns"])
     assert f"{claim['difference_points']:+.1f}" in page and "| cem-0 | 63 | 140 | +0.5" in page
     assert "bandit" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["mirror", "feedback", "bandit", "skill_tree"])
+def test_raw_questions_change_nothing_for_those_who_do_not_ask_for_them(name):
+    def played(seeds):
+        config = env_config("Code-surrogate-v0", seeds=seeds, score_private=False)
+        env = DataEnv(config=config)
+        episode = run_episode(env, make_policy(name), 3, {"target": 3})
+        return episode.total_reward, [step["action"] for step in episode.steps]
+
+    assert played(0) == played(40)

@@ -21,7 +21,7 @@ from dataenv.errors import LearningFault, StoreFault
 from dataenv.hashing import digest, rng_of, seed_of
 from dataenv.lock import name_of_worlds
 from dataenv.policy import Policy, run_episode
-from dataenv.presets import SPLITS, EnvConfig
+from dataenv.presets import SPLITS, SURROGATE, EnvConfig
 from dataenv.registry import config_of, learner_table, make_learner, read_yaml
 from dataenv.runs.files import claim, replace_text
 from dataenv.runs.processes import in_processes, in_turn
@@ -216,7 +216,7 @@ class Learning:
         self._claim = claim(folder / ".lock")
         self.learner: Learner = make_learner(config.learner, config.settings, config.seed)
         self.round, self.trainings, self.episodes = 0, 0, 0
-        self._name = digest(asdict(config), name_of_worlds())
+        self._name = digest(self._plain(), name_of_worlds(), _surrogates(config))
         if (folder / STATE).exists():
             self._load()
         elif config.start:
@@ -261,12 +261,12 @@ class Learning:
         targets = rng.sample(range(first, first + config.targets), min(count, config.targets))
         return [
             Scene(
-                config.tasks[n % len(config.tasks)],
+                config.tasks[turn % len(config.tasks)],
                 targets[n % len(targets)],
                 seed_of("scene", config.seed, self.round, n) % 2**31,
-                teachers[(n // len(config.tasks)) % len(teachers)],
+                teachers[(turn // len(config.tasks)) % len(teachers)],
             )
-            for n in range(count)
+            for n, turn in enumerate(range(self.round * count, (self.round + 1) * count))
         ]
 
     def _play(self, asked: Asked) -> list[list[dict[str, Any]]]:
@@ -320,7 +320,7 @@ class Learning:
         replace_text(self.folder / LEARNED, json.dumps(learned, indent=1) + "\n")
         state = {
             "of": self._name,
-            "config": asdict(self.config),
+            "config": self._plain(),
             "learner": self.learner.state_dict(),
         }
         counts = {"round": self.round, "episodes": self.episodes, "trainings": self.trainings}
@@ -328,21 +328,24 @@ class Learning:
 
     def _trained(self) -> dict[str, Any]:
         """What the policy was learned from, for whoever reads its file."""
-        plain = dataclasses.replace(self.config, start=Path(self.config.start).name)
         counts = {"episodes": self.episodes, "trainings": self.trainings}
-        return {**asdict(plain), **counts, "worlds": name_of_worlds()}
+        return {**self._plain(), **counts, "worlds": name_of_worlds()}
+
+    def _plain(self) -> dict[str, Any]:
+        """The configuration, wherever on this machine it begins."""
+        return asdict(dataclasses.replace(self.config, start=Path(self.config.start).name))
 
     def _load(self) -> None:
         state = json.loads((self.folder / STATE).read_text("utf-8"))
         if state["of"] != self._name:
-            now = asdict(self.config)
+            now = self._plain()
             changed = [
                 f"{k}: {state['config'].get(k)!r} there, {v!r} now"
                 for k, v in now.items()
                 if json.dumps(state["config"].get(k)) != json.dumps(v)
             ]
             raise StoreFault(
-                f"{self.folder} holds what was learned otherwise ({'; '.join(changed) or 'other worlds'}); "
+                f"{self.folder} holds what was learned otherwise ({'; '.join(changed) or 'other worlds, or another surrogate'}); "
                 "take another --out"
             )
         self.round, self.episodes = state["round"], state["episodes"]
@@ -350,6 +353,14 @@ class Learning:
         self.learner.load_state_dict(state["learner"])
         rounds = [r for r in read_records(self.folder / ROUNDS) if r["round"] < self.round]
         replace_text(self.folder / ROUNDS, "".join(json.dumps(r) + "\n" for r in rounds))
+
+
+def _surrogates(config: LearnConfig) -> list[str]:
+    """Names of the fits that the tasks' trainings are predicted by; none where they are real."""
+    from dataenv.surrogate.model import fit_for
+
+    tasks = [environment(task, config.set) for task in config.tasks]
+    return [fit_for(each).name for each in tasks if each.laboratory == SURROGATE]
 
 
 def _scalars(index: int, played: Mapping[str, Any]) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -82,4 +83,6 @@ def attempt(function: Callable[[Any], Any], job: Any) -> tuple[Any, str]:
 
 
 def _one_thread() -> None:
-    os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is imported, which is later
+    os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is imported, which mostly is later
+    if "torch" in sys.modules:  # a script that imports it is imported before this is called
+        sys.modules["torch"].set_num_threads(1)

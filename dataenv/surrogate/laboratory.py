@@ -46,12 +46,20 @@ class SurrogateLaboratory(Laboratory):
             InvalidAction: Always.
         """
         raise InvalidAction(
-            "losses and gradients need a trained student; this environment has a surrogate of one.",
+            "losses, gradients and states need a trained student; this environment has a surrogate of one.",
             "Select by verified, importance, diversity or random, and order by length or ids.",
         )
 
     def row_influences(self, rows: WorkingSet, trained_on: WorkingSet | None) -> list[float]:
         """There are none; see `row_losses`."""
+        return self.row_losses(rows, trained_on)
+
+    def row_ifd(self, rows: WorkingSet, trained_on: WorkingSet | None) -> list[float]:
+        """There are none; see `row_losses`."""
+        return self.row_losses(rows, trained_on)
+
+    def row_likeness(self, rows: WorkingSet, trained_on: WorkingSet | None) -> list[float]:
+        """There are no states; see `row_losses`."""
         return self.row_losses(rows, trained_on)
 
     def _fit(self, used: WorkingSet) -> Trained:

@@ -134,6 +134,23 @@ def test_scenes_take_tasks_and_teachers_in_turn(write, tmp_path):
     assert scenes != learning._scenes(4)
 
 
+def test_no_task_is_played_more_often_than_another_over_the_rounds(write, tmp_path):
+    learning = Learning(read_learning(write()), tmp_path / "out")
+    played = []
+    for learning.round in range(2):
+        played += [each.task for each in learning._scenes(3)]
+    assert played.count("Science-fast-v0") == played.count("Code-fast-v0") == 3
+
+
+def test_a_search_goes_on_where_another_stood(write, tmp_path):
+    first = Learning(read_learning(write(trainings=1)), tmp_path / "first", processes=1)
+    first.run(NullTracker())
+    start = str(tmp_path / "first" / LEARNED)
+    second = Learning(read_learning(write(start=start, seed=1)), tmp_path / "second").learner
+    assert second.mean.tolist() == first.learner.mean.tolist() == second.start.tolist()
+    assert second.spread.tolist() == first.learner.spread.tolist() != [0.7] * len(second.mean)
+
+
 def test_a_scene_that_fails_leaves_the_others_and_is_played_again(write, tmp_path, monkeypatch):
     learning = Learning(read_learning(write(trainings=1)), tmp_path / "out", processes=1)
     whole = learning._scenes
