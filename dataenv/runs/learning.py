@@ -157,10 +157,15 @@ def environment(task: str, changes: Mapping[str, Any]) -> EnvConfig:
     """The configuration that is learned in; private items are nobody's business there.
 
     Raises:
-        ConfigError: It is not on training targets, or shows private scores.
+        ConfigError: It is not on training targets, shows private scores, or has a student that is kept
+            for tests.
     """
+    from dataenv.students import HELD_OUT
+
     config = config_of(task, defaults={"split": "train", "score_private": False}, **changes)
     require(config.split == "train", "set.split", config.split, "'train': others are for testing")
+    for_tests = f"another student: {', '.join(sorted(HELD_OUT))} is kept for tests"
+    require(config.student not in HELD_OUT, "set.student", config.student, for_tests)
     require(not config.score_private, "set.score_private", True, "false while learning")
     return config
 

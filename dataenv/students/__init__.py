@@ -16,8 +16,10 @@ from dataenv.students.base import Student
 if TYPE_CHECKING:
     from dataenv.students.local import LocalStudent
 
-STUDENTS = {"nano-a": "nano_a", "nano-b": "nano_b"}
+STUDENTS = {"nano-a": "nano_a", "nano-b": "nano_b", "nano-c": "nano_c"}
 """Names of the checkpoints that come with the package, and their folders."""
+HELD_OUT = frozenset({"nano-c"})
+"""Those that nothing is learned on, so that they tell whether what was learned holds for another."""
 
 
 def student_folder(name: str) -> Path:

@@ -115,6 +115,8 @@ def test_only_training_targets_are_learned_on(write):
     for field, value in (("split", "test"), ("split", "validation"), ("score_private", True)):
         with pytest.raises(ConfigError, match=f"set.{field}"):
             read_learning(write(set={**SIZES, field: value}))
+    with pytest.raises(ConfigError, match=r"set\.student must be another student: nano-c is kept"):
+        read_learning(write(set={"student": "nano-c"}))
     with pytest.raises(UnknownNameError, match=r"unknown learner 'sgd'.*cem"):
         read_learning(write(learner="sgd"))
     with pytest.raises(ConfigError, match="population"):
