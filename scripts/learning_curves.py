@@ -286,7 +286,7 @@ def draw(records: list[dict], path: Path) -> None:
         axes.set(title=domain, xticks=range(5), xticklabels=sizes, xlabel="clean rows of the skill")
         axes.legend(fontsize=7, frameon=False)
     figure.axes[0].set_ylabel("accuracy")
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=90)
 
 
 def read_of(student: str, path: Path) -> list[dict]:
