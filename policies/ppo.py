@@ -85,7 +85,7 @@ class PPO:
     @staticmethod
     def policy(candidate: Any) -> Policy:
         """The policy of some weights, drawing its entries by chance."""
-        return SlotPolicy(candidate, explores=True)
+        return SlotPolicy(candidate, traced=True)
 
     def tell(self, results: Sequence[Sequence[Mapping[str, Any]]]) -> Mapping[str, float]:
         """Learns from the episodes."""

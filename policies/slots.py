@@ -84,8 +84,8 @@ class SlotPolicy:
 
     Args:
         weights: Of a `SlotNetwork`, as text.
-        explores: Whether what it saw and did is kept, for a learner. Entries are drawn by their chances
-            in any case: it is the policy that was trained, and the likeliest entry again and again is not.
+        traced: Whether what it saw and did is kept, for a learner. Entries are drawn by their chances in
+            any case: that is the policy that was trained, and the likeliest entry each time is another.
 
     Raises:
         ConfigError: The weights are not of this network.
@@ -93,8 +93,8 @@ class SlotPolicy:
 
     name = "ppo"
 
-    def __init__(self, weights: str, explores: bool = False) -> None:
-        self.network, self.explores = SlotNetwork(), explores
+    def __init__(self, weights: str, traced: bool = False) -> None:
+        self.network, self.traced = SlotNetwork(), traced
         try:
             self.network.load_state_dict(from_text(weights))
         except RuntimeError as error:
@@ -117,7 +117,7 @@ class SlotPolicy:
         seen, mask = self.menu.view(report), self.menu.mask(report)
         chances, value = self._chances(seen, mask)
         number = int(self.random.choice(len(MENU), p=chances))
-        if self.explores:
+        if self.traced:
             log = float(np.log(chances[number]))
             self.taken.append({**seen, "mask": mask, "action": number, "log": log, "value": value})
         return self.menu.operation(number, report)

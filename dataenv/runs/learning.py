@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from dataenv.config import from_mapping, require
 from dataenv.env import DataEnv
-from dataenv.errors import LearningFault, StoreFault
+from dataenv.errors import ConfigError, LearningFault, StoreFault
 from dataenv.hashing import digest, rng_of, seed_of
 from dataenv.lock import name_of_worlds
 from dataenv.policy import Policy, run_episode
@@ -28,6 +28,7 @@ from dataenv.runs.processes import in_processes, in_turn
 from dataenv.runs.resumable import end_cut_line, read_records
 from dataenv.runs.trackers import INDEX, About, Tracker, tracking
 
+OTHERWISE = "other worlds, another surrogate or another policy to begin with"
 EPISODES, ROUNDS, STATE, LEARNED = "episodes.jsonl", "rounds.jsonl", "state.json", "learned.json"
 
 
@@ -210,6 +211,7 @@ class Learning:
         processes: How many play at a time; a single one is this one.
 
     Raises:
+        ConfigError: The policy to begin with cannot be read, or is of another kind.
         StoreFault: Something else was learned in the folder.
         StoreFault: Another process is at work there.
     """
@@ -221,11 +223,12 @@ class Learning:
         self._claim = claim(folder / ".lock")
         self.learner: Learner = make_learner(config.learner, config.settings, config.seed)
         self.round, self.trainings, self.episodes = 0, 0, 0
-        self._name = digest(self._plain(), name_of_worlds(), _surrogates(config))
+        begun = _text_of(config.start)
+        self._name = digest(self._plain(), name_of_worlds(), _surrogates(config), begun)
         if (folder / STATE).exists():
             self._load()
         elif config.start:
-            self.learner.begin_with(json.loads(Path(config.start).read_text("utf-8")))
+            self.learner.begin_with(json.loads(begun))
 
     @property
     def over(self) -> bool:
@@ -350,7 +353,7 @@ class Learning:
                 if json.dumps(state["config"].get(k)) != json.dumps(v)
             ]
             raise StoreFault(
-                f"{self.folder} holds what was learned otherwise ({'; '.join(changed) or 'other worlds, or another surrogate'}); "
+                f"{self.folder} holds what was learned otherwise ({'; '.join(changed) or OTHERWISE}); "
                 "take another --out"
             )
         self.round, self.episodes = state["round"], state["episodes"]
@@ -358,6 +361,14 @@ class Learning:
         self.learner.load_state_dict(state["learner"])
         rounds = [r for r in read_records(self.folder / ROUNDS) if r["round"] < self.round]
         replace_text(self.folder / ROUNDS, "".join(json.dumps(r) + "\n" for r in rounds))
+
+
+def _text_of(start: str) -> str:
+    """The policy to begin with; empty if there is none."""
+    try:
+        return Path(start).read_text("utf-8") if start else ""
+    except OSError as error:
+        raise ConfigError(f"start names {start!r}, which cannot be read: {error}") from error
 
 
 def _surrogates(config: LearnConfig) -> list[str]:

@@ -38,7 +38,7 @@ def test_every_rank_is_treated_alike():
 
 def test_the_policy_sees_and_does_what_the_wrapper_shows(make_env):
     torch.manual_seed(1)
-    policy = SlotPolicy(to_text(SlotNetwork().state_dict()), explores=True)
+    policy = SlotPolicy(to_text(SlotNetwork().state_dict()), traced=True)
     fields = {"pool": 40, "steps": 25, "calls": 300}
     episode = run_episode(make_env(**fields), policy, seed=5)
     trace, env = read_trace(policy.trace()), DiscreteOperations(make_env(**fields))
@@ -120,7 +120,7 @@ def test_a_learner_that_is_kept_learns_on_the_same(make_env):
     assert one.state_dict()["optimiser"] == other.state_dict()["optimiser"]
 
 
-def test_what_is_learned_takes_the_likeliest_and_ends(make_env):
+def test_what_is_learned_plays_and_ends(make_env):
     learned = PPO({}, seed=1).learned()
     policies = [SlotPolicy.of(learned) for _ in range(2)]
     one, other = (run_episode(make_env(steps=12), policy, seed=2) for policy in policies)

@@ -107,6 +107,8 @@ def test_learning_begins_with_what_was_learned(write, tmp_path):
     assert second.learner.learned()["settings"] == pytest.approx(
         first.learner.learned()["settings"]
     )
+    with pytest.raises(ConfigError, match=r"start names '.*/gone\.json', which cannot be read"):
+        Learning(read_learning(write(start=str(tmp_path / "gone.json"))), tmp_path / "fourth")
     with pytest.raises(ConfigError, match="holds a 'open_loop', not a 'cem'"):
         Learning(read_learning(write("c", "cem", start=start)), tmp_path / "third")
 
