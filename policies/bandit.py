@@ -62,19 +62,27 @@ class Bandit(Remembers):
 
     def _plan(self, report: EvalReport) -> list[dict[str, Any]]:
         left = {axis: limit - used for axis, (used, limit) in report.budget}
-        room = self.briefing.limits["max_rows"] - dict(report.set)["rows"]
-        rounds = min(ROUNDS - self.round, int(left["trainings"]))
-        calls = self.briefing.limits["calls"]
-        affordable = left["calls"] / 2 if calls else room  # one writes a row, one checks it
-        if rounds < 1 or min(affordable, room) < 1 or left["steps"] < len(report.slices) + 4:
+        if left["trainings"] < 1 or left["steps"] < len(report.slices) + 4:
             return [{"op": "submit"}]
-        least = self.briefing.limits["min_rows"] * (1.5 if calls else 1.0) if not self.round else 1
-        rows = int(min(affordable, max(affordable / rounds, least), SPARE * room))
-        counts = shared_out(rows, {each.name: self._worth(each, report) for each in report.slices})
+        room = max(0, self.briefing.limits["max_rows"] - dict(report.set)["rows"])
+        rows = self._rows(room, left)
+        plan = [*self._brought(rows, report), *self._rest(rows, room, left["calls"] - 2 * rows)]
         self.round += 1
-        check = [{"op": "verify"}] if calls else []
-        brought = [*more_like_topics(counts, self.briefing), *check, {"op": "dedup"}]
-        return [*brought, *self._rest(rows, room, left["calls"] - 2 * rows), {"op": "train"}]
+        return [*plan, {"op": "train"}] if plan else [{"op": "submit"}]
+
+    def _rows(self, room: float, left: Mapping[str, float]) -> int:
+        """How many this round asks for: its share of what can be paid, and no more than find a place."""
+        calls, rounds = self.briefing.limits["calls"], min(ROUNDS - self.round, left["trainings"])
+        if rounds < 1 or not room:
+            return 0
+        affordable = left["calls"] / 2 if calls else room  # one writes a row, one checks it
+        least = self.briefing.limits["min_rows"] * (1.5 if calls else 1.0) if not self.round else 1
+        return int(min(affordable, max(affordable / rounds, least), SPARE * room))
+
+    def _brought(self, rows: int, report: EvalReport) -> list[dict[str, Any]]:
+        counts = shared_out(rows, {each.name: self._worth(each, report) for each in report.slices})
+        check = [{"op": "verify"}] if self.briefing.limits["calls"] else []
+        return [*more_like_topics(counts, self.briefing), *check, {"op": "dedup"}] if rows else []
 
     def _rest(self, rows: int, room: float, calls: float) -> list[dict[str, Any]]:
         """When the set is full, calls that are left buy solutions of the second teacher."""

@@ -10,8 +10,9 @@ from dataenv.baselines.privileged import RIVALS, Plan, Privileged
 from dataenv.policies.belief import Belief, Held, Settings
 from dataenv.policies.feedback import FeedbackPolicy
 
+from dataenv.env import DataEnv
 from dataenv.policy import briefing_of, run_episode
-from dataenv.registry import make_policy, policy_table
+from dataenv.registry import env_config, make_policy, policy_table
 
 
 @pytest.mark.parametrize("domain", ["science", "code", "finance"])
@@ -147,6 +148,13 @@ def test_a_bandit_asks_for_more_where_rows_have_helped(make_env):
     even = [dataclasses.replace(each, score=0.3) for each in later]
     worth = {each.name: policy._worth(each, report) for each in even}
     assert worth[good] > 2 * max(worth[name] for name in others)
+
+
+def test_a_bandit_leaves_no_calls_that_pay_for_a_solution():
+    env = DataEnv(config=env_config("Science-surrogate-v0", score_private=False))
+    episode = run_episode(env, make_policy("bandit"), 11, {"target": 11})  # full after two rounds
+    used, limit = {axis: (used, limit) for axis, used, limit in episode.outcome.budget}["calls"]
+    assert limit - used < 8 and not any(step["report"]["error"] for step in episode.steps)
 
 
 @pytest.mark.parametrize("fields", [{"calls": 20}, {"calls": 0}, {"trainings": 1}, {"steps": 12}])
