@@ -262,7 +262,7 @@ def draw(records: list[dict], path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 3.8), layout="constrained")
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     colors = {
         "known": "#888888",
@@ -278,13 +278,17 @@ def draw(records: list[dict], path: Path) -> None:
         for points in curves.values():
             scores = [points.get(str(size), np.nan) for size in sizes]
             by_kind.setdefault(kind_of(points), []).append(scores)
-        for kind, scores in by_kind.items():
+        for kind in filter(by_kind.get, colors):
+            scores = by_kind[kind]
             for each in scores:
                 axes.plot(range(5), each, color=colors[kind], alpha=0.12, linewidth=0.8)
             mean = np.nanmean(scores, axis=0)
             axes.plot(range(5), mean, "o-", color=colors[kind], label=f"{kind} ({len(scores)})")
         axes.set(title=domain, xticks=range(5), xticklabels=sizes, xlabel="clean rows of the skill")
-        axes.legend(fontsize=7, frameon=False)
+        axes.legend(
+            **{"fontsize": 7, "frameon": False, "ncols": 3, "loc": "upper center"},
+            bbox_to_anchor=(0.5, -0.16),
+        )
     figure.axes[0].set_ylabel("accuracy")
     figure.savefig(path, dpi=90)
 
