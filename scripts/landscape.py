@@ -180,33 +180,33 @@ def play(job: tuple[str, int, str, bool]) -> list[dict]:
     return [{**names, "scores": found, "rows": rows_of}]
 
 
+REGIMES = ("epochs", "steps")
+
+
 def table(records: list[dict]) -> str:
-    """Mean private scores, and paired differences to `clean`, for both regimes; records have both."""
-    lines = []
-    for domain in DOMAINS:
-        mine = [r for r in records if r["domain"] == domain]
-        if not mine:
-            continue
-        lines += [
-            "",
-            f"{domain}, {len(mine)} targets",
-            "",
-            "| set | rows | epochs | minus clean (points) | steps | minus clean (points) |",
-            "|---|---|---|---|---|---|",
-        ]
-        for name in mine[0]["scores"]:
-            shared = [r for r in mine if name in r["scores"]]
-            cells = [f"{np.mean([r['rows'].get(name, 0) for r in shared]):.0f}"]
-            for regime in (0, 1):
-                values = [r["scores"][name][regime] for r in shared]
-                paired = [
-                    100 * (r["scores"][name][regime] - r["scores"]["clean"][regime]) for r in shared
-                ]
-                spread = mean_bootstrap(paired)
-                cells.append(f"{np.mean(values):.3f}")
-                cells.append(f"{np.mean(paired):+.1f} [{spread.low:+.1f}, {spread.high:+.1f}]")
-            lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    """Mean private score of `clean`, and every set minus it in points, paired by target, by domain and
+    regime; records have both."""
+    by_domain = {domain: [r for r in records if r["domain"] == domain] for domain in DOMAINS}
+    columns = [(mine, regime) for mine in by_domain.values() for regime in range(len(REGIMES))]
+    heads = [f"{domain}, {regime}" for domain in DOMAINS for regime in REGIMES]
+    lines = [f"| set | rows | {' | '.join(heads)} |", "|---" * (len(heads) + 2) + "|"]
+    for name in dict.fromkeys(name for r in records for name in r["scores"]):
+        held = [r["rows"].get(name, 0) for r in records if name in r["scores"]]
+        cells = [_against_clean(mine, name, regime) for mine, regime in columns]
+        lines.append(f"| {name} | {np.mean(held):.0f} | {' | '.join(cells)} |")
+    counts = ", ".join(f"{len(mine)} of {domain}" for domain, mine in by_domain.items())
+    return "\n".join([*lines, "", f"targets: {counts}"])
+
+
+def _against_clean(mine: list[dict], name: str, regime: int) -> str:
+    shared = [r["scores"] for r in mine if name in r["scores"]]
+    if not shared:
+        return "-"
+    if name == "clean":
+        return f"{np.mean([scores[name][regime] for scores in shared]):.3f}"
+    paired = [100 * (scores[name][regime] - scores["clean"][regime]) for scores in shared]
+    spread = mean_bootstrap(paired)
+    return f"{np.mean(paired):+.1f} [{spread.low:+.1f}, {spread.high:+.1f}]"
 
 
 SEPARABLE = 0.05

@@ -97,6 +97,25 @@ def test_the_ways_of_learning_that_a_domain_shows():
     assert row == "| code | 1: quick | 0 | 0 | 1: both | 1: for free | 1: from one |"
 
 
+def test_sets_are_told_by_what_they_lack_to_clean_ones():
+    records = [
+        {
+            **{
+                "domain": "code",
+                "number": n,
+                "student": "nano-a",
+                "rows": {"clean": 96, "poor": 24},
+            },
+            "scores": {"base": [0.1, 0.1], "clean": [0.6, 0.7], "poor": [0.5, 0.4]},
+        }
+        for n in range(3)
+    ]
+    base, clean, poor, *_ = landscape.table(records).splitlines()[2:]
+    assert clean == "| clean | 96 | - | - | 0.600 | 0.700 | - | - |"
+    assert poor.endswith("| 24 | - | - | -10.0 [-10.0, -10.0] | -30.0 [-30.0, -30.0] | - | - |")
+    assert base.startswith("| base | 0 |")
+
+
 def test_two_bases_agree_on_the_order_of_sets_that_can_be_told_apart():
     def record(student, number, **scores):
         both = {name: [score, 0.0] for name, score in scores.items()}
