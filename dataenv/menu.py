@@ -68,6 +68,7 @@ class Memory:
         asked: Rows asked for, by topic and kind.
         confirmed: Answers of the teacher that the second one found right, and how many it looked at, by
             topic.
+        spent: Topics of which the pool has given nothing more.
         evaluation: The last that was seen.
         since: Operations since then.
     """
@@ -75,6 +76,7 @@ class Memory:
     recent: dict[str, list[tuple[float, int]]] = field(default_factory=dict)
     asked: dict[str, dict[str, int]] = field(default_factory=dict)
     confirmed: dict[str, list[int]] = field(default_factory=dict)
+    spent: set[str] = field(default_factory=set)
     evaluation: int = -1
     since: int = 0
 
@@ -93,6 +95,8 @@ class Memory:
             count = effect.get("rewritten" if entry.kind == "solve" else "added", 0)
             asked = self.asked.setdefault(topic, {})
             asked[entry.kind] = asked.get(entry.kind, 0) + count
+            if entry.kind == "draw" and not count:
+                self.spent.add(topic)
         if entry.kind == "solve":
             seen = self.confirmed.setdefault(topic, [0, 0])
             seen[0] += effect.get("confirmed", 0)
@@ -180,7 +184,7 @@ class Menu:
             solved = self.memory.asked.get(topic.name, {}).get("solve", 0)
             return price is not None and entry.n * price <= calls and topic.rows - solved > 0
         if entry.kind == "draw":
-            return bool(self.task.pool)
+            return bool(self.task.pool) and topic.name not in self.memory.spent
         return 0 < _unchecked((topic,)) <= calls
 
     def view(self, report: EvalReport) -> dict[str, np.ndarray]:

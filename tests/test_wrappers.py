@@ -47,6 +47,18 @@ def test_unmasked_menu_entries_are_valid_operations(make_env):
             env.reset()
 
 
+def test_a_topic_of_which_the_pool_has_no_more_is_not_drawn_from_again(make_env):
+    env = DiscreteOperations(make_env(steps=60, pool=20))
+    env.reset(seed=2)
+    draw = MENU.index(Entry("draw", 8, 0))
+    for _ in range(20):
+        if not env.action_masks()[draw]:
+            break
+        *_, info = env.step(draw)
+    assert info["report"].error or not dict(info["report"].effect)["added"]
+    assert not env.action_masks()[draw]
+
+
 def test_maskable_ppo_learns_for_256_steps(make_env):
     from sb3_contrib import MaskablePPO
 
