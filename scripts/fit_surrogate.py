@@ -53,7 +53,7 @@ class Recipe:
     penalty: float
 
 
-RECIPES = [Recipe(hidden, penalty) for hidden in (0, 24) for penalty in (1e-3, 1e-2)]
+RECIPES = [Recipe(hidden, penalty) for hidden in (0, 24, 64) for penalty in (1e-4, 1e-3)]
 
 
 def base_odds(domain: str) -> dict[str, float]:
