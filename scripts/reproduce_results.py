@@ -49,6 +49,7 @@ SCRATCH = {"seeds": 0}
 SEEDS = {"cem": 5, "ppo": 3, "open_loop": 3}
 """Training seeds by learner."""
 OTHER_SCENES = 1000
+"""What is added to a seed in the surrogate, whose scenes are others than the real ones."""
 SIMULATED, REAL = 8_000, 400
 """Trainings in the surrogate and in the real environment, by training seed."""
 RECIPES = (
@@ -235,7 +236,6 @@ def learn_one(lesson: Lesson) -> None:
     config = replace(config, seed=lesson.seed, set={**config.set, **SCRATCH})
     start = POLICIES / f"{lesson}-simulated.json"
     if lesson.simulated and not start.exists():
-        # other scenes than the real ones
         simulated = replace(config, trainings=SIMULATED, seed=OTHER_SCENES + lesson.seed)
         learn_stage(lesson, start.stem, "surrogate", simulated)
     begun = str(start) if lesson.simulated else ""

@@ -57,7 +57,7 @@ def choose(records: Records, classes: Mapping[str, Sequence[str]]) -> Choice:
         classes: Policies by class; those of ``open_loop`` are opponents, the others learned, closed loop.
 
     Raises:
-        ValueError: Somebody has not played.
+        ValueError: Somebody has not played, or not all targets.
     """
     scores = private_scores(records)
     missing = [m for members in classes.values() for m in members if m not in scores]
@@ -65,10 +65,8 @@ def choose(records: Records, classes: Mapping[str, Sequence[str]]) -> Choice:
         raise ValueError(
             f"no validation records of {missing or 'feedback or mirror'}; choose first"
         )
-    shared = set.intersection(*(set(each) for each in scores.values()))
-    behind = [
-        who for who, each in scores.items() if set(each) != set.union(*map(set, scores.values()))
-    ]
+    shared = set.union(*map(set, scores.values()))
+    behind = [who for who, each in scores.items() if set(each) != shared]
     if behind:
         raise ValueError(f"{behind} have not played all targets of validation; choose again")
     mean = {who: 100 * float(np.mean([each[t] for t in shared])) for who, each in scores.items()}
@@ -102,19 +100,27 @@ def private_scores(records: Records) -> dict[str, dict[tuple[str, int], float]]:
     return found
 
 
+Scores = Mapping[tuple[str, int], float]
+"""Private scores by (domain, target number)."""
+
+
+def paired(pairs: Sequence[tuple[Scores, Scores]]) -> dict[str, NDArray]:
+    """Of each pair the first minus the second in points of private score, by domain, each of shape
+    (pairs, targets); of targets that all of them have played."""
+    found = {}
+    for domain in DOMAINS:
+        held = set.intersection(*(set(scores) for pair in pairs for scores in pair))
+        targets = sorted(t for t in held if t[0] == domain)
+        if targets:
+            rows = [[one[t] - other[t] for t in targets] for one, other in pairs]
+            found[domain] = 100 * np.array(rows)
+    return found
+
+
 def differences(records: Records, members: Sequence[str], other: str) -> dict[str, NDArray]:
     """Members minus another in points of private score, by domain, each of shape (members, targets)."""
     scores = private_scores(records)
-    if other not in scores or any(m not in scores for m in members):
-        return {}
-    found = {}
-    for domain in DOMAINS:
-        targets = [t for t in sorted(scores[other]) if t[0] == domain]
-        targets = [t for t in targets if all(t in scores[m] for m in members)]
-        if targets:
-            rows = [[scores[m][t] - scores[other][t] for t in targets] for m in members]
-            found[domain] = 100 * np.array(rows)
-    return found
+    return paired([(scores.get(m, {}), scores.get(other, {})) for m in members])
 
 
 def claim(records: Records, members: Sequence[str], other: str) -> dict[str, Any] | None:
@@ -127,16 +133,8 @@ def lost(
 ) -> dict[str, Any] | None:
     """What members lose under a control: theirs in the test minus the same one's there."""
     scores, there = private_scores(test), private_scores(control)
-    by_domain = {}
-    for domain in DOMAINS:
-        targets = [t for t in sorted(there.get(members[0], ())) if t[0] == domain]
-        targets = [
-            t for t in targets if all(t in there.get(m, ()) and t in scores[m] for m in members)
-        ]
-        if targets:
-            rows = [[scores[m][t] - there[m][t] for t in targets] for m in members]
-            by_domain[domain] = 100 * np.array(rows)
-    return compared(by_domain, members, f"the same, {name}")
+    pairs = [(scores.get(m, {}), there.get(m, {})) for m in members]
+    return compared(paired(pairs), members, f"the same, {name}")
 
 
 def compared(
