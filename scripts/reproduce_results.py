@@ -50,8 +50,28 @@ SEEDS = {"cem": 5, "ppo": 3, "open_loop": 3}
 """Training seeds by learner."""
 OTHER_SCENES = 1000
 """What is added to a seed in the surrogate, whose scenes are others than the real ones."""
-SIMULATED, REAL = 8_000, 400
+SIMULATED, REAL = 12_000, 300
 """Trainings in the surrogate and in the real environment, by training seed."""
+WIDE = {"population": 46, "elite": 12, "scenes": 9, "spread": 1.0, "least": 0.15, "pace": 0.5}
+"""A search where an episode costs next to nothing: many candidates, so that luck evens out among them."""
+NARROW = {"elite": 3, "scenes": 3, "pace": 0.3}
+"""A search with a hundredth of the episodes: small steps."""
+SETTINGS = {
+    "cem": (WIDE, {**NARROW, "population": 7}),
+    "open_loop": (
+        WIDE,
+        {**NARROW, "population": 22, "elite": 7},
+    ),  # four episodes for one of theirs
+}
+"""Settings of learners that differ between the surrogate and the real environment."""
+CLAIM = 20
+"""Targets a domain that the claim is about."""
+SPREAD, MORE = 8.0, 30
+"""Points of spread on validation targets above which it takes more of them."""
+TABLE = 12
+"""Targets a domain on which all controllers are compared: the first of those."""
+FEW = 6
+"""Targets a domain in the columns that ask whether the claim holds elsewhere."""
 RECIPES = (
     *("random", "random_mix", "stratified", "mirror", "mirror_second", "headroom", "program"),
     *("seed_only", "self_instruct", "evol_instruct", "pipeline", "skill_tree"),
@@ -77,16 +97,12 @@ class Column:
 
     split: str = "test"
     first: int = 0
-    count: int = 20
+    count: int = TABLE
     changes: Mapping[str, Any] = field(default_factory=lambda: dict(SCRATCH))
     teacher: Mapping[str, float] = field(default_factory=dict)
 
 
 NEW_TEACHER = {"weak_share": 0.6, "weak_accuracy": 0.35, "stable": 0.4}
-SPREAD, MORE = 8.0, 30
-"""Points of spread on validation targets above which the claim takes more targets a domain."""
-FEW = 8
-"""Targets a domain in the columns that ask whether the first one's answer holds elsewhere."""
 COLUMNS = {
     "validation": Column("validation", 20, 7),
     "test": Column(),
@@ -235,11 +251,14 @@ def learn_one(lesson: Lesson) -> None:
     config = read_learning(ROOT / "configs" / "learn" / f"{lesson.learner}.yaml")
     config = replace(config, seed=lesson.seed, set={**config.set, **SCRATCH})
     start = POLICIES / f"{lesson}-simulated.json"
+    before, after = SETTINGS.get(lesson.learner, (config.settings, config.settings))
     if lesson.simulated and not start.exists():
-        simulated = replace(config, trainings=SIMULATED, seed=OTHER_SCENES + lesson.seed)
+        other = OTHER_SCENES + lesson.seed
+        simulated = replace(config, trainings=SIMULATED, seed=other, settings=dict(before))
         learn_stage(lesson, start.stem, "surrogate", simulated)
     begun = str(start) if lesson.simulated else ""
-    learn_stage(lesson, str(lesson), "fast", replace(config, trainings=REAL, start=begun))
+    real = replace(config, trainings=REAL, start=begun, settings=dict(after))
+    learn_stage(lesson, str(lesson), "fast", real)
 
 
 def learn_stage(lesson: Lesson, name: str, preset: str, config: LearnConfig) -> None:
@@ -280,7 +299,7 @@ def choose(processes: int) -> results_tables.Choice:
 
 def targets_of_test(choice: results_tables.Choice) -> int:
     """Of a domain, for those whom the claim is about: as many as the pilot asks for."""
-    return MORE if choice.spread > SPREAD else COLUMNS["test"].count
+    return MORE if choice.spread > SPREAD else CLAIM
 
 
 def chosen() -> results_tables.Choice:

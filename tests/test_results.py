@@ -117,6 +117,16 @@ def test_members_of_a_class_are_one_line_and_the_best_comes_first():
     assert "| 1.50 | 5 | 5.0 | 1000 | 9 | 0.90 |" in text
 
 
+def test_all_controllers_are_compared_on_the_targets_that_most_have_played():
+    records = play({**LEVELS, "privileged": 0.2}, targets=5)
+    few = {"privileged": 2, **dict.fromkeys(("mirror", "random", "rds", "bandit", "skill_tree"), 3)}
+    records = [r for r in records if r["target_number"] < few.get(r["policy"], 5)]
+    kept = tables.of_shared_targets(records)
+    assert {r["target_number"] for r in kept if r["policy"] == "cem-0"} == {0, 1, 2}
+    assert {r["target_number"] for r in kept if r["policy"] == "privileged"} == {0, 1}
+    assert tables.of_shared_targets([]) == []
+
+
 def test_the_share_of_the_headroom_counts_shared_targets_only():
     records = play({**LEVELS, "privileged": 0.2}, spread=0.0)
     records = [r for r in records if r["policy"] != "privileged" or r["target_number"] < 3]
