@@ -6,6 +6,7 @@ losses are held to TRL's by a test.
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
-from transformers import PreTrainedModel
+from transformers import LlamaForCausalLM, PreTrainedModel
 from transformers.cache_utils import Cache, DynamicLayer
 
 from dataenv.config import TrainingConfig
@@ -24,6 +25,12 @@ from dataenv.rows import WorkingSet
 
 T = TypeVar("T")
 
+CACHE = (
+    "cache"
+    if "cache" in inspect.signature(LlamaForCausalLM.forward).parameters
+    else "past_key_values"
+)
+"""What models call their cache of keys and values: the former since transformers 5.24."""
 WINDOW_BATCHES = 4  # unordered rows are grouped by length within windows of this many batches
 
 
@@ -380,8 +387,8 @@ def _generate_batch(
             input_ids=following[:, None],
             attention_mask=mask,
             position_ids=positions,
-            past_key_values=cache,
             use_cache=True,
+            **{CACHE: cache},
         )
         following = out.logits[:, -1].argmax(-1)
         positions = positions + 1
@@ -408,9 +415,9 @@ def _read_prompts(
             input_ids=ids.to(device),
             attention_mask=mask,
             position_ids=(mask.cumsum(1) - 1).clamp(min=0),
-            past_key_values=caches[-1],
             use_cache=True,
             logits_to_keep=1,
+            **{CACHE: caches[-1]},
         )
         tokens.append(out.logits[:, -1].argmax(-1))
         masks.append(F.pad(mask, (width - own, 0)))
