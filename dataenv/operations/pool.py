@@ -61,17 +61,18 @@ def similarities(wanted: Sequence[str], texts: Sequence[str]) -> list[float]:
     """The best cosine of each text's words with those of a wanted text, rare words counting more."""
     documents = [Counter(words(text)) for text in texts]
     frequency = Counter(word for found in documents for word in found)
+    rarity = {word: math.log((1 + len(texts)) / (1 + n)) for word, n in frequency.items()}
+    unseen = math.log(1 + len(texts))
 
     def vector(found: Counter[str]) -> dict[str, float]:
-        weights = {
-            word: n * math.log((1 + len(texts)) / (1 + frequency[word]))
-            for word, n in found.items()
-        }
+        weights = {word: n * rarity.get(word, unseen) for word, n in found.items()}
         length = math.sqrt(sum(w * w for w in weights.values())) or 1.0
         return {word: w / length for word, w in weights.items()}
 
     queries = [vector(Counter(words(text))) for text in wanted]
-    return [
-        max(sum(w * query.get(word, 0.0) for word, w in vector(found).items()) for query in queries)
-        for found in documents
-    ]
+    asked = set().union(*queries)
+    found = []
+    for document in documents:
+        shared = [(word, w) for word, w in vector(document).items() if word in asked]
+        found.append(max(sum(w * q.get(word, 0.0) for word, w in shared) for q in queries))
+    return found
