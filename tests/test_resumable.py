@@ -1,7 +1,10 @@
 """Experiments go on where they were cut off."""
 
+import multiprocessing
 import os
 import signal
+import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -55,6 +58,34 @@ def test_a_killed_process_takes_no_other_job_down(tmp_path):
     ended = {job[0]: (result, error) for job, result, error in in_processes(square_or_die, jobs, 2)}
     assert ended.pop(13) == (None, KILLED)
     assert ended == {n: (n**2, "") for n in (1, 2, 3, 7)}
+
+
+def wait_long(port: str) -> None:
+    """Says that it is there, and does not end by itself."""
+    with socket.create_connection(("127.0.0.1", int(port))) as told:
+        told.sendall(b"here")
+        time.sleep(3600)
+
+
+def begin_and_wait(port: int) -> None:
+    for _ in in_processes(wait_long, [str(port)], 1):
+        pass
+
+
+def test_workers_end_with_the_process_that_began_them():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(120)
+        parent = multiprocessing.get_context("spawn").Process(
+            target=begin_and_wait, args=(server.getsockname()[1],)
+        )
+        parent.start()
+        told, _ = server.accept()
+        with told:
+            told.settimeout(120)
+            assert told.recv(4) == b"here"
+            parent.kill()
+            parent.join()
+            assert told.recv(4) == b""  # its end is closed, which only its own end does
 
 
 @pytest.mark.slow

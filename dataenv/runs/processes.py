@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
+import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -52,7 +53,7 @@ def _until_broken(
 ) -> Iterator[Ended]:
     """Runs waiting jobs until all have ended or a process is killed; moves those it held to `struck`."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(processes, context, initializer=_begin_worker) as pool:
         running: dict[Future, Any] = {}
         broken = False
         while running or (waiting and not broken):
@@ -82,7 +83,17 @@ def attempt(function: Callable[[Any], Any], job: Any) -> tuple[Any, str]:
         return None, traceback.format_exc()
 
 
-def _one_thread() -> None:
+def _begin_worker() -> None:
+    """One thread for the mathematics, and one that ends the process with the one that began it: a job
+    may take an hour, and nobody waits for it any more."""
     os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is imported, which mostly is later
     if "torch" in sys.modules:  # a script that imports it is imported before this is called
         sys.modules["torch"].set_num_threads(1)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: Any) -> None:
+    parent.join()
+    os._exit(1)
