@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from dataenv.rows import Row
 from dataenv.tasks.base import Item, Task
@@ -30,6 +31,7 @@ def normalised_words(text: str) -> list[str]:
     return re.findall(r"[^\W_]+", _plain(text))
 
 
+@lru_cache(maxsize=8192)  # a set is looked through again and again
 def question_key(text: str) -> tuple[str, ...]:
     """Equal for texts that are the same question: words and the signs between them, in order.
 
@@ -142,7 +144,8 @@ class OverlapIndex:
     """
 
     def __init__(self, task: Task, items: Iterable[Item]) -> None:
-        self._identify, self._grader = task.identify, task.grader
+        self._identify = lru_cache(maxsize=8192)(task.identify)
+        self._grader = task.grader
         self._keys: dict[str, str] = {}
         self._exact: dict[tuple[str, ...], str] = {}
         self._natural: dict[str, Item] = {}

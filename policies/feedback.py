@@ -175,6 +175,7 @@ class FeedbackPolicy(Remembers):
         prices = self._arms()
         left -= self._probe(chosen, held, weight, left, prices.get("write and solve", 0))
         room -= sum(chosen.values())
+        known: dict[tuple[str, str, Held], tuple[float, Held]] = {}
         while True:
             options = []
             # a set that is too small cannot be trained on, so the cheap rows come first
@@ -186,8 +187,11 @@ class FeedbackPolicy(Remembers):
                     if arm == "pool":
                         full |= self._pool_is_spent(topic, rows, chosen[topic, arm])
                     if not full and (arm == "pool" or price * BATCH <= left):
-                        after = self._after(topic, rows, arm)
-                        gain = self.beliefs[topic].promise(rows, after)
+                        if (topic, arm, rows) not in known:
+                            after = self._after(topic, rows, arm)
+                            gain = self.beliefs[topic].promise(rows, after)
+                            known[topic, arm, rows] = gain, after
+                        gain, after = known[topic, arm, rows]
                         options.append((gain * weight[topic] / price, topic, arm, after))
             if not options:
                 return chosen
