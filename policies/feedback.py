@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from dataenv.policies.belief import DEFAULTS, PASSING, Belief, Held, Settings
@@ -175,7 +176,12 @@ class FeedbackPolicy(Remembers):
         prices = self._arms()
         left -= self._probe(chosen, held, weight, left, prices.get("write and solve", 0))
         room -= sum(chosen.values())
-        known: dict[tuple[str, str, Held], tuple[float, Held]] = {}
+
+        @cache  # beliefs stay as they are while rows are chosen
+        def promised(topic: str, arm: str, rows: Held) -> tuple[float, Held]:
+            after = self._after(topic, rows, arm)
+            return self.beliefs[topic].promise(rows, after), after
+
         while True:
             options = []
             # a set that is too small cannot be trained on, so the cheap rows come first
@@ -187,11 +193,7 @@ class FeedbackPolicy(Remembers):
                     if arm == "pool":
                         full |= self._pool_is_spent(topic, rows, chosen[topic, arm])
                     if not full and (arm == "pool" or price * BATCH <= left):
-                        if (topic, arm, rows) not in known:
-                            after = self._after(topic, rows, arm)
-                            gain = self.beliefs[topic].promise(rows, after)
-                            known[topic, arm, rows] = gain, after
-                        gain, after = known[topic, arm, rows]
+                        gain, after = promised(topic, arm, rows)
                         options.append((gain * weight[topic] / price, topic, arm, after))
             if not options:
                 return chosen

@@ -60,12 +60,10 @@ NARROW = {"elite": 3, "scenes": 3, "pace": 0.3}
 """A search with a hundredth of the episodes: small steps."""
 SETTINGS = {
     "cem": (WIDE, {**NARROW, "population": 7}),
-    "open_loop": (
-        WIDE,
-        {**NARROW, "population": 22, "elite": 7},
-    ),  # four episodes for one of theirs
+    "open_loop": (WIDE, {**NARROW, "population": 22, "elite": 7}),
 }
-"""Settings of learners that differ between the surrogate and the real environment."""
+"""Settings of learners that differ between the surrogate and the real environment; `open_loop` plays four
+episodes where `cem` plays one."""
 CLAIM = 20
 """Targets a domain that the claim is about."""
 SPREAD, MORE = 8.0, 30

@@ -107,9 +107,9 @@ Scores = Mapping[tuple[str, int], float]
 def paired(pairs: Sequence[tuple[Scores, Scores]]) -> dict[str, NDArray]:
     """Of each pair the first minus the second in points of private score, by domain, each of shape
     (pairs, targets); of targets that all of them have played."""
+    held = set.intersection(*(set(scores) for pair in pairs for scores in pair))
     found = {}
     for domain in DOMAINS:
-        held = set.intersection(*(set(scores) for pair in pairs for scores in pair))
         targets = sorted(t for t in held if t[0] == domain)
         if targets:
             rows = [[one[t] - other[t] for t in targets] for one, other in pairs]
@@ -175,7 +175,7 @@ def of_shared_targets(records: Records) -> list[Mapping[str, Any]]:
     players: dict[str, set[str]] = {}
     for each in records:
         players.setdefault(each["target"], set()).add(each["policy"])
-    everybody = set().union(*players.values()) if players else set()
+    everybody = set().union(*players.values())
     return [each for each in records if 2 * len(players[each["target"]]) > len(everybody)]
 
 

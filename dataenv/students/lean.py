@@ -25,7 +25,7 @@ from dataenv.rows import WorkingSet
 
 T = TypeVar("T")
 
-CACHE = (
+CACHE_ARGUMENT = (
     "cache"
     if "cache" in inspect.signature(LlamaForCausalLM.forward).parameters
     else "past_key_values"
@@ -388,7 +388,7 @@ def _generate_batch(
             attention_mask=mask,
             position_ids=positions,
             use_cache=True,
-            **{CACHE: cache},
+            **{CACHE_ARGUMENT: cache},
         )
         following = out.logits[:, -1].argmax(-1)
         positions = positions + 1
@@ -417,7 +417,7 @@ def _read_prompts(
             position_ids=(mask.cumsum(1) - 1).clamp(min=0),
             use_cache=True,
             logits_to_keep=1,
-            **{CACHE: caches[-1]},
+            **{CACHE_ARGUMENT: caches[-1]},
         )
         tokens.append(out.logits[:, -1].argmax(-1))
         masks.append(F.pad(mask, (width - own, 0)))
