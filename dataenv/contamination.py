@@ -31,7 +31,6 @@ def normalised_words(text: str) -> list[str]:
     return re.findall(r"[^\W_]+", _plain(text))
 
 
-@lru_cache(maxsize=8192)  # a set is looked through again and again
 def question_key(text: str) -> tuple[str, ...]:
     """Equal for texts that are the same question: words and the signs between them, in order.
 
@@ -144,6 +143,7 @@ class OverlapIndex:
     """
 
     def __init__(self, task: Task, items: Iterable[Item]) -> None:
+        # a set is looked through again after every training
         self._identify = lru_cache(maxsize=8192)(task.identify)
         self._grader = task.grader
         self._keys: dict[str, str] = {}
